@@ -1,0 +1,1 @@
+"""Speed on this machine, printed as Markdown. Not tests: nothing here passes or fails."""

@@ -1,0 +1,153 @@
+"""`medcorpus build RECIPE`."""
+
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from medcorpus.cli import Stopped
+from medcorpus.cli.show import print_json, table
+from medcorpus.core.errors import EXIT_DONE, Missing
+from medcorpus.core.log import event, setup
+
+
+class Engine(StrEnum):
+    """Where tasks run."""
+
+    local = "local"
+    ray = "ray"
+
+
+class LogFormat(StrEnum):
+    """How progress and logs look."""
+
+    text = "text"
+    json = "json"
+
+
+def build(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one such as `quickstart`.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is cached, what would run, and why.")] = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="<step id>.<param>=<yaml>, or languages=[..].")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Stop after this step.")] = None,
+    out: Annotated[str | None, typer.Option(help="Run folder or URL (default: runs/<recipe name>).")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder for what outlives runs (default: beside the runs).")
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Where tasks run.")] = Engine.local,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: as cores and memory allow).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="Progress and logs on standard error.")] = LogFormat.text,
+) -> None:
+    """Run all steps of a recipe. What is already there is not done again; kill it at any time and run it again."""
+    setup(log_format.value)
+    if engine is Engine.ray:
+        raise Missing("--engine ray is not in this version; use --engine local")
+    compiled, store = open_run(recipe, tuple(set_ or ()), out, state)
+    for warning in compiled.warnings:
+        event(f"warning: {warning}")
+    if until is not None and until not in compiled.plan.by_id:
+        from medcorpus.core.errors import RecipeError, nearest
+
+        raise RecipeError(f"--until: no step is called '{until}'{nearest(until, list(compiled.plan.by_id))}")
+    if dry_run:
+        from medcorpus.cli.dry_run import show
+
+        show(compiled.plan, store, until, json)
+        raise SystemExit(EXIT_DONE)
+    stop_on_signals()
+    runner = run_plan(compiled.plan, store, workers, until, plain=log_format is LogFormat.json or json)
+    report(runner, store, json)
+
+
+def open_run(recipe: str, overrides: tuple[str, ...], out: str | None, state: Path | None) -> Any:
+    """The compiled recipe and the store of its run."""
+    from medcorpus.core.store import open_store
+    from medcorpus.recipe.compile import compile
+    from medcorpus.recipe.load import load
+
+    loaded = load(recipe, overrides)
+    folder = out or f"runs/{loaded.value.get('name', 'unnamed')}"
+    if state is None:
+        state = Path(".medcorpus") if "://" in folder else Path(folder).parent / ".state"
+    compiled = compile(loaded, str(state.resolve()))
+    return compiled, open_store(folder)
+
+
+def run_plan(plan: Any, store: Any, workers: int | None, until: str | None, plain: bool) -> Any:
+    """Run under the lock. Returns the runner with its reports."""
+    from medcorpus.core.store import LocalStore
+    from medcorpus.engine.local import Runner
+    from medcorpus.engine.progress import Progress
+
+    with store.lock(), Progress(plain=plain) as progress:
+        if isinstance(store, LocalStore):
+            store.sweep()
+        runner = Runner(plan, store, workers, progress)
+        runner.run(until)
+    return runner
+
+
+def stop_on_signals() -> None:
+    """SIGTERM and Ctrl-C end the run in order: workers stopped, lock released, committed parts kept."""
+
+    def stop(signum: int, _: object) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(signum)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def report(runner: Any, store: Any, as_json: bool) -> None:
+    """What the run did: a line a step, then where the result is."""
+    from medcorpus.core.store import LocalStore
+
+    dataset = store.path("dataset") if isinstance(store, LocalStore) else None
+    artefact = str(dataset) if dataset is not None and dataset.exists() else None
+    if as_json:
+        steps = [
+            {
+                "id": r.id, "stage": r.stage, "parts": r.parts, "parts_run": r.ran, "seconds": round(r.seconds, 3),
+                "peak_mb": r.peak_mb, "account": r.account.to_json(), "info": r.info,
+            }
+            for r in runner.reports.values()
+        ]  # fmt: skip
+        print_json({"run": store.root, "changed": runner.wrote, "steps": steps, "dataset": artefact})
+        return
+    if not runner.wrote:
+        print(f"nothing to do: {store.root} is up to date", file=sys.stderr)
+    table("", STEP_COLUMNS, [step_row(r) for r in runner.reports.values()], right=STEP_COLUMNS[1:5] + STEP_COLUMNS[6:])
+    if artefact:
+        print(f"dataset: {artefact}   (datasets.load_from_disk opens it)")
+    print(f"look:    medcorpus status {store.root}   medcorpus explain {store.root} <id>")
+
+
+STEP_COLUMNS = ["step", "rows in", "created", "dropped", "rows out", "why", "seconds", "peak MiB"]
+
+
+def step_row(r: Any) -> list[Any]:
+    """One line of the step table."""
+    account = r.account
+    reasons = {reason: sum(counts.values()) for reason, counts in account.reasons.items()}
+    why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda kv: -kv[1]))
+    if r.info:
+        why = ", ".join(f"{k} {v:,}" for k, v in r.info.items() if isinstance(v, int))
+    rows = [sum(side.values()) for side in (account.rows_in, account.created)]
+    out = sum(account.rows_out.values())
+    seconds = round(r.seconds, 2) if r.ran or r.seconds else "cached"
+    return [
+        r.id,
+        *(n or None for n in rows),
+        sum(reasons.values()) or None,
+        out or None,
+        why,
+        seconds,
+        r.peak_mb or None,
+    ]

@@ -1,0 +1,53 @@
+"""`medcorpus fit langid`: train the small models that are shipped."""
+
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medcorpus.core.errors import RecipeError
+from medcorpus.core.log import event, setup
+
+
+class What(StrEnum):
+    """Models that can be fitted."""
+
+    langid = "langid"
+
+
+def fit(
+    what: Annotated[What, typer.Argument(help="Which model.")],
+    out: Annotated[Path, typer.Argument(help="The model file to write; its report goes beside it as .json.")],
+    train: Annotated[
+        Path | None, typer.Option(help="Labelled text: tsv or tsv.gz, one `label TAB text` a line.")
+    ] = None,
+    sib: Annotated[Path | None, typer.Option(help="Folder of SIB-200 (its train files are used).")] = None,
+    udhr: Annotated[Path | None, typer.Option(help="Folder of the Universal Declaration in XML.")] = None,
+    heldout: Annotated[Path | None, typer.Option(help="Labelled text to measure on; never trained on.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same text: same bytes.")] = 1,
+    dim: Annotated[int, typer.Option(min=2, max=512, help="Width of the hidden layer.")] = 16,
+    buckets: Annotated[int, typer.Option(min=1000, help="Rows of the n-gram table.")] = 262_144,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the text.")] = 12,
+    augment: Annotated[int, typer.Option(min=0, help="Short snippets taken from each line.")] = 3,
+    cutoff: Annotated[int, typer.Option(min=0, help="Keep this many rows of the table (0: all).")] = 0,
+) -> None:
+    """Train a model from labelled text, or from SIB-200 and the Universal Declaration. Byte-equal for equal input."""
+    from medcorpus.cli.build import stop_on_signals
+    from medcorpus.cli.show import print_json
+    from medcorpus.jobs import fit_langid
+
+    setup()
+    stop_on_signals()
+    settings = {"seed": seed, "dim": dim, "buckets": buckets, "epochs": epochs, "augment": augment, "cutoff": cutoff}
+    if train is not None:
+        print_json(fit_langid.fit(train, out, heldout=heldout, **settings))
+    elif sib is not None and udhr is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            collected = Path(folder) / "train.tsv"
+            lines = sum(fit_langid.from_sib_and_udhr(sib, udhr, collected).values())
+            event(f"{lines:,} labelled lines collected; training takes some minutes on one core")
+            print_json(fit_langid.fit(collected, out, heldout=heldout, **settings))
+    else:
+        raise RecipeError("say what to train on: --train FILE, or --sib FOLDER and --udhr FOLDER")

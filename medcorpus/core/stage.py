@@ -1,0 +1,225 @@
+"""The contract: five verbs.
+
+    Source   snapshot, partitions, read     the outside world becomes records
+    Map      apply(batch) -> batch          same rows, same order; adds or rewrites columns
+    Expand   apply(batch) -> batch, parent  new rows with `parents` and ids of their own
+    Gather   emit -> resolve -> apply       a barrier: decisions that need rows from everywhere
+    Job      run(inputs, out)               a finished dataset becomes an artefact
+
+A stage is a small class with its parameters beside it. It sees batches; counting, timing, rejects,
+files and processes are the engine's. Bases live here only, one level deep: no stage inherits a stage.
+
+**Score, then decide**: a Map adds columns and declares *reasons* over them; `select` alone marks rows.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import pyarrow as pa
+
+from medcorpus.core.params import Params
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A reason as bound by the recipe: whose it is and with which limits. Part of a `select`'s key."""
+
+    reason: str
+    stage: str  # "module:Class"
+    params: dict[str, Any]  # only the decision parameters the reason looks at
+    languages: tuple[str, ...] | None = None  # only when the reason looks at the recipe's languages
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage may know of the recipe it runs in. Nothing here enters a key by itself."""
+
+    step: str = ""
+    root: str = "."  # folder that file patterns are relative to
+    state: str = ""  # folder for what outlives runs (indexes, models, digests); "" = keep nothing
+    languages: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)  # what a Job prints in a card: name, versions
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one task of a stage needs. The engine runs as many at a time as cores and memory allow."""
+
+    kind: Literal["cpu", "io", "gpu"] = "cpu"
+    memory_mb: int = 512
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a row may be dropped: a predicate over the stage's own columns and decision parameters.
+
+    `drops(batch, params, languages)` returns a boolean array, true = drop; null counts as false.
+    `params` names the decision parameters it looks at; `score` the column shown beside the reason.
+    """
+
+    description: str
+    drops: Callable[[pa.RecordBatch, Any, tuple[str, ...]], pa.Array]
+    params: tuple[str, ...] = ()
+    languages: bool = False
+    score: str | None = None
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A row, or the rest of a file, that could not be read. Never holds its text."""
+
+    locator: str
+    error: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A share of a Source: `digest` of its content and place, and what `read` needs to find it again."""
+
+    digest: str
+    spec: dict[str, Any]
+    size: int  # bytes, for progress and grouping
+
+
+class Stage:
+    """What all verbs share."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    Params: ClassVar[type[Params]] = Params
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[pa.Field, ...]] = ()
+    reasons: ClassVar[dict[str, Reason]] = {}
+    resources: ClassVar[Resources] = Resources()
+    costly: ClassVar[bool] = False  # its output is written at once, never recomputed for a later stage
+    protects: ClassVar[bool] = False  # its output no longer holds patient data (phi)
+    decides: ClassVar[bool] = False  # it marks rows by the reasons of the steps above (select)
+
+    def __init__(self, params: Any, context: Context = Context()):
+        self.params = params
+        self.context = context
+
+    def open(self) -> None:
+        """Load models and kernels. Called once in the process that runs the stage, before any batch."""
+
+    def close(self) -> None:
+        """Release what `open` took."""
+
+    def resource_digests(self) -> dict[str, str]:
+        """Digests of the models, prompts and term lists that decide what is written. Part of the key."""
+        return {}
+
+    def notes(self) -> list[str]:
+        """What the plan shows beside this step (a guessed format, a model's name)."""
+        return []
+
+
+class Source(Stage):
+    """Brings records in. Takes no input."""
+
+    def snapshot(self) -> str:
+        """Digest of everything the source would read now."""
+        raise NotImplementedError
+
+    def partitions(self) -> list[Partition]:
+        """The shares, each small enough for one task; stable when files are added or reordered."""
+        raise NotImplementedError
+
+    def read(self, spec: dict[str, Any], reject: Callable[[Bad], None]) -> Iterator[pa.RecordBatch]:
+        """Records of one partition, in order; what cannot be read is handed to `reject`."""
+        raise NotImplementedError
+
+
+class Map(Stage):
+    """Same rows, same order. An `io` map (resources.kind) is a coroutine, run beside others."""
+
+    def apply(self, batch: pa.RecordBatch) -> "pa.RecordBatch | Awaitable[pa.RecordBatch]":
+        """`batch` with columns added or rewritten."""
+        raise NotImplementedError
+
+
+class Expand(Stage):
+    """Makes new rows out of rows."""
+
+    def apply(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array]:
+        """New batch, and for each of its rows the row of `batch` it comes from, in rising order.
+
+        A row that passes unchanged keeps its id; a made row has an id of its own and `parents`. A row
+        whose id is not in the output counts as dropped for the reason `expanded`.
+        """
+        raise NotImplementedError
+
+
+class Gather(Stage):
+    """Decisions that need rows from everywhere, in three phases.
+
+    The engine sorts what `emit` returns by bucket, hands `resolve` all rows of a range of buckets at a
+    time, and `apply` the decisions that concern its batch. Equal things must share a bucket.
+    """
+
+    decision_fields: ClassVar[tuple[pa.Field, ...]] = ()
+
+    def emit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """For each row of `batch`, in order: `bucket` (uint8) and whatever `resolve` needs."""
+        raise NotImplementedError
+
+    def resolve(self, table: pa.Table) -> pa.Table:
+        """Decisions: `part`, `row` (copied from `table`) and `decision_fields`; silent rows left out.
+
+        `table` holds the emitted columns and `part` (int32), `row` (int64), which name the row. The
+        answer may not depend on their order or values, only on what was emitted.
+        """
+        raise NotImplementedError
+
+    def apply(self, batch: pa.RecordBatch, decisions: pa.Table) -> pa.RecordBatch:
+        """`batch` with the decisions written down; `decisions.row` counts within this batch."""
+        raise NotImplementedError
+
+
+class Rows(Protocol):
+    """What a Job reads: finished partitions, in a fixed order."""
+
+    schema: pa.Schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows of all inputs."""
+        ...
+
+    @property
+    def num_rows(self) -> int:
+        """Rows in all partitions."""
+        ...
+
+    @property
+    def num_bytes(self) -> int:
+        """Arrow bytes in all partitions."""
+        ...
+
+
+class Job(Stage):
+    """A finished dataset in, an artefact out."""
+
+    links: ClassVar[dict[str, str]] = {}  # name in the run folder -> path inside the newest artefact
+
+    def run(self, inputs: Rows, out: Path) -> dict[str, Any]:
+        """Write the artefact into the empty folder `out`; return a few figures for the report."""
+        raise NotImplementedError
+
+
+def load(path: str) -> type[Stage]:
+    """The class behind "module:Class"."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def verb(cls: type[Stage]) -> str:
+    """`source`, `map`, `expand`, `gather` or `job`."""
+    return next(base.__name__.lower() for base in cls.__mro__ if base.__module__ == __name__)

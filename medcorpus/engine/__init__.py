@@ -1,0 +1,11 @@
+"""Runs the five verbs over partitions. Knows no stage by name.
+
+    plan      steps with keys, cut into units (one write at the end of each)
+    worker    one task: read parts, fold stages over batches, publish rejects, then the part
+    pool      processes (spawn), their progress and their deaths
+    local     the run loop: what is missing, run it, check the sum, commit the manifest
+    progress  what a person or a log sees meanwhile
+
+A task is plain data ("module:Class", parameters, names of parts), so another pool can run the same
+tasks elsewhere. Only the driver commits manifests.
+"""

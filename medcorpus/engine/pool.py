@@ -1,0 +1,203 @@
+"""Worker processes: spawn, hand out tasks, hear progress, survive their deaths.
+
+Each worker holds one end of a lifeline pipe; when the driver dies, however it dies, the pipe closes
+and the worker leaves. A worker that dies (out of memory, a crash in native code) fails only the tasks it
+held: they are tried once more, then reported.
+"""
+
+import asyncio
+import multiprocessing as mp
+import os
+import signal
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from medcorpus.core.errors import MedcorpusError, PartitionError, Retryable
+from medcorpus.engine.worker import Result, Task, Worker
+
+_REPORT_EVERY = 0.2  # seconds between two progress messages of a task
+IO_PARTS_IN_FLIGHT = 16
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Something a worker said: progress (rows, bytes), a result, or how a task failed."""
+
+    task: Task
+    rows: int = 0
+    bytes: int = 0
+    result: Result | None = None
+    error: Exception | None = None
+
+
+class Pool:
+    """At most `size` processes, started when there is work for them."""
+
+    def __init__(self, root: str, size: int):
+        self.size = max(1, size)
+        self._root = root
+        self._context = mp.get_context("spawn")
+        self._workers: list[_Process] = []
+        self._lifeline = self._context.Pipe(duplex=False)
+
+    def run(self, tasks: Sequence[Task], io: bool = False) -> Iterator[Heard]:
+        """Do all tasks, in any order; yields what is heard. With `io`, one process takes them all."""
+        groups = [list(tasks)] if io else [[task] for task in tasks]
+        todo = deque(group for group in groups if group)
+        tried: set[str] = set()
+        while todo or any(worker.busy for worker in self._workers):
+            for worker in self._idle(len(todo)):
+                worker.give(todo.popleft())
+            busy = [worker for worker in self._workers if worker.busy]
+            ready = wait([w.pipe for w in busy] + [w.process.sentinel for w in busy])
+            for worker in busy:
+                if worker.pipe in ready:
+                    yield from self._listen(worker, todo, tried)
+                elif worker.process.sentinel in ready:
+                    yield from self._bury(worker, todo, tried)
+
+    def _idle(self, wanted: int) -> list["_Process"]:
+        idle = [worker for worker in self._workers if not worker.busy]
+        while len(idle) < wanted and len(self._workers) < self.size:
+            worker = _Process(self._context, self._root, self._lifeline[0])
+            self._workers.append(worker)
+            idle.append(worker)
+        return idle[:wanted]
+
+    def _listen(self, worker: "_Process", todo: deque[list[Task]], tried: set[str]) -> Iterator[Heard]:
+        try:
+            key, what, value = worker.pipe.recv()
+        except (EOFError, OSError):
+            yield from self._bury(worker, todo, tried)
+            return
+        task = worker.busy[key]
+        if what == "progress":
+            yield Heard(task, rows=value[0], bytes=value[1])
+            return
+        del worker.busy[key]
+        if what == "result":
+            yield Heard(task, result=value)
+        elif isinstance(value, Retryable) and key not in tried:
+            tried.add(key)
+            todo.append([task])
+        else:
+            yield Heard(task, error=value)
+
+    def _bury(self, worker: "_Process", todo: deque[list[Task]], tried: set[str]) -> Iterator[Heard]:
+        worker.process.join()
+        code = worker.process.exitcode
+        self._workers.remove(worker)
+        for task in worker.busy.values():
+            if task.key not in tried:
+                tried.add(task.key)
+                todo.append([task])
+            else:
+                how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+                yield Heard(
+                    task,
+                    error=PartitionError(
+                        f"part {task.key}: the worker died twice ({how}); most often memory: try --workers 1"
+                    ),
+                )
+
+    def close(self) -> None:
+        """Stop every worker, busy or not. What they published stays."""
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+        self._workers.clear()
+        for end in self._lifeline:
+            end.close()
+
+
+class _Process:
+    """One worker process as the driver sees it."""
+
+    def __init__(self, context: Any, root: str, lifeline: Connection):
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_main, args=(root, theirs, lifeline), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.busy: dict[str, Task] = {}
+
+    def give(self, tasks: list[Task]) -> None:
+        self.busy = {task.key: task for task in tasks}
+        self.pipe.send(tasks)
+
+
+def _main(root: str, pipe: Connection, lifeline: Connection) -> None:
+    """A worker's life: take tasks until told to stop. Ctrl-C is the driver's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+    worker = Worker(root)
+    lock = threading.Lock()
+
+    def say(key: str, what: str, value: Any) -> None:
+        with lock:
+            pipe.send((key, what, value))
+
+    while True:
+        try:
+            tasks = pipe.recv()
+        except (EOFError, OSError):
+            return
+        asyncio.run(_do(worker, tasks, say))
+
+
+async def _do(worker: Worker, tasks: list[Task], say: Any) -> None:
+    """One task, or many io tasks side by side."""
+    gate = asyncio.Semaphore(IO_PARTS_IN_FLIGHT)
+
+    async def one(task: Task) -> None:
+        async with gate:
+            seen, last = [0, 0], time.monotonic()
+
+            def progress(rows: int, size: int) -> None:
+                nonlocal last
+                seen[0] += rows
+                seen[1] += size
+                if time.monotonic() - last > _REPORT_EVERY:
+                    say(task.key, "progress", tuple(seen))
+                    seen[:], last = [0, 0], time.monotonic()
+
+            try:
+                result = await worker.run(task, progress)
+                say(task.key, "progress", tuple(seen))
+                say(task.key, "result", result)
+            except Exception as error:  # everything goes to the driver, which decides
+                say(task.key, "error", portable(error))
+
+    await asyncio.gather(*(one(task) for task in tasks))
+
+
+def portable(error: Exception) -> Exception:
+    """An error that can be sent to the driver: house errors as they are, others as their traceback.
+
+    Locals and data never travel: only the type and the places in the code, not the message, which may
+    quote a row.
+    """
+    if isinstance(error, MedcorpusError):
+        return error
+    if isinstance(error, OSError):
+        return OSError(error.errno, error.strerror, error.filename)
+    places = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    return MedcorpusError(f"{type(error).__name__} in a worker:\n{places}")
+
+
+def _watch(lifeline: Connection) -> None:
+    """Leave when the driver is gone: the other end of the pipe closes with it."""
+    try:
+        lifeline.recv()
+    except (EOFError, OSError):
+        os._exit(1)

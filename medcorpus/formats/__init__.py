@@ -1,0 +1,92 @@
+"""Readers of files, one format each. A new one is a file here, a line in `READERS`, and a test.
+
+    base          the seam: Span and Options in, Chunks out
+    streams       decompression, blocks of whole lines
+    jsonl, delimited, plain, columnar          the readers
+    mapping       a file's columns -> records (mcqa: questions and options)
+    discover      patterns and folders -> files
+    partitions    files -> shares of work that stay the same when files are added
+
+Local files only. Plain arguments and plain values; no recipe and no engine.
+"""
+
+import importlib
+from pathlib import PurePath
+
+from medcorpus.formats import streams
+from medcorpus.formats.base import Reader
+
+READERS: dict[str, tuple[str, tuple[str, ...], bool]] = {
+    "jsonl": ("medcorpus.formats.jsonl:read", (".jsonl", ".ndjson"), True),
+    "csv": ("medcorpus.formats.delimited:read_csv", (".csv",), False),
+    "tsv": ("medcorpus.formats.delimited:read_tsv", (".tsv", ".tab"), False),
+    "txt": ("medcorpus.formats.plain:read_txt", (".txt", ".text"), False),
+    "md": ("medcorpus.formats.plain:read_md", (".md", ".markdown"), False),
+    "parquet": ("medcorpus.formats.columnar:read_parquet", (".parquet", ".pq"), True),
+    "arrow": ("medcorpus.formats.columnar:read_arrow", (".arrow", ".feather", ".ipc"), True),
+    "record": ("medcorpus.formats.columnar:read_record", (), False),
+}
+"""format -> (module:function, suffixes, whether a big file can be read in ranges)."""
+
+_BY_SUFFIX = {suffix: name for name, (_, suffixes, _) in READERS.items() for suffix in suffixes}
+_LOOK = 1 << 16
+
+
+class UnknownFormat(ValueError):
+    """A file whose format neither its name nor its content tells."""
+
+
+def reader(format: str) -> Reader:
+    """The reader of a format. Raises KeyError."""
+    module, _, name = READERS[format][0].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def by_suffix(name: str) -> str | None:
+    """The format that a file name tells (`a.jsonl`, `a.tsv.zst`), or None."""
+    path = PurePath(name.lower())
+    if path.suffix in streams.SUFFIXES:
+        path = path.with_suffix("")
+    return _BY_SUFFIX.get(path.suffix)
+
+
+def guess(path: str) -> str:
+    """The format of a file, by its suffix, else by its first bytes.
+
+    Raises UnknownFormat with the formats there are, OSError when the file cannot be read.
+    """
+    found = by_suffix(path) or _sniff(streams.head(path, _LOOK))
+    if found is None:
+        raise UnknownFormat(
+            f"the format of {PurePath(path).name} is not known; known formats: {', '.join(READERS)}"
+            " (name one with `format`)"
+        )
+    return found
+
+
+def _sniff(head: bytes) -> str | None:
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+        return "arrow"
+    try:
+        lines = head.removeprefix(streams.BOM).decode("utf-8", "strict" if len(head) < _LOOK else "ignore").split("\n")
+    except UnicodeDecodeError:
+        return None
+    lines = [line for line in (lines if len(head) < _LOOK else lines[:-1]) if line.strip()][:20]
+    if lines and all(_is_object(line) for line in lines):
+        return "jsonl"
+    for name, delimiter in (("tsv", "\t"), ("csv", ",")):
+        counts = {line.count(delimiter) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and 0 not in counts:
+            return name
+    return None
+
+
+def _is_object(line: str) -> bool:
+    import orjson
+
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False

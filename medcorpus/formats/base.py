@@ -1,0 +1,131 @@
+"""The seam between a file format and the rest: what a reader is given, and what it gives back.
+
+A reader is a function `read(span, options) -> Iterator[Chunk]`. It streams: blocks of about `block_bytes`,
+so that memory does not grow with the file. What is wrong with a row or with the rest of the file goes into
+`Chunk.bad`, with its place and never with its text; an OSError of opening the file may simply be raised.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, Protocol
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from medcorpus.core.errors import nearest
+from medcorpus.core.stage import Bad
+
+BLOCK = 8 << 20
+"""Bytes read at a time: large enough for Arrow to run at full speed, small enough for many workers."""
+
+_NAME = re.compile(r"[\w.-]{1,40}")
+_MOST_NAMES = 20
+
+EMPTY = pa.RecordBatch.from_arrays([], names=[])
+
+
+@dataclass(frozen=True)
+class Span:
+    """A file, or a range of it: bytes of a text file, row groups of parquet, batches of an Arrow file.
+
+    `end` None means to the end. `first_line` is the number (from 1) of the line at byte `start`, `first_row`
+    that (from 0) of the first row of an Arrow batch.
+    """
+
+    path: str
+    start: int = 0
+    end: int | None = None
+    first_line: int = 1
+    first_row: int = 0
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> "Span":
+        """The span of one file in a partition's `spec` (see `partitions`)."""
+        return cls(**{name: spec[name] for name in cls.__dataclass_fields__ if name in spec})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a reader may be told. Each reader takes what concerns it.
+
+    `wanted` are the columns (`lang`, or `meta.lang` for a nested one) that are mapped to record fields and
+    `required` those without which a row is nothing: self-describing rows (jsonl) that lack one are bad.
+    `keep` says what becomes of the other columns.
+    """
+
+    wanted: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    keep: tuple[str, ...] | Literal["all", "none"] = "all"
+    delimiter: str | None = None
+    quoting: bool = True
+    header: tuple[str, ...] | None = None
+    block_bytes: int = BLOCK
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a file, with the file's own columns.
+
+    `places` (string, one per row) says where in the file a row is: `L17` is a line counted from 1, `row=3`
+    a row counted from 0; None when the file is one row. `bad` holds what could not be read, `locator` being
+    the place alone. `extra`, when given, is the JSON of the columns that are not `wanted`; otherwise the
+    mapping makes it out of the batch. `utf8` false: the strings of the batch still have to be checked.
+    """
+
+    batch: pa.RecordBatch = field(default_factory=lambda: EMPTY)
+    places: pa.Array | None = None
+    bad: list[Bad] = field(default_factory=list)
+    extra: pa.Array | None = None
+    utf8: bool = True
+
+
+class Reader(Protocol):
+    """What every format provides."""
+
+    def __call__(self, span: Span, options: Options) -> Iterator[Chunk]:
+        """Rows of `span`, in order."""
+        ...
+
+
+def failed(place: str, error: str, message: str) -> Chunk:
+    """A chunk that only says what is wrong."""
+    return Chunk(bad=[Bad(place, error, message)])
+
+
+def line_places(numbers: pa.Array) -> pa.Array:
+    """`L<number>` for each line number."""
+    return pc.binary_join_element_wise("L", numbers.cast(pa.string()), "")
+
+
+def row_places(first: int, rows: int) -> pa.Array:
+    """`row=<number>` for `rows` rows from number `first`."""
+    numbers = pa.array(range(first, first + rows), pa.int64())
+    return pc.binary_join_element_wise("row=", numbers.cast(pa.string()), "")
+
+
+@lru_cache(maxsize=256)
+def missing(column: str, present: tuple[str, ...]) -> str:
+    """`no column 'x'; the columns are a, b; did you mean 'a'?`.
+
+    Only what looks like a name is shown: the "header" of a file without one is somebody's data.
+    """
+    shown = [name for name in present if _NAME.fullmatch(name)][:_MOST_NAMES]
+    more = f" and {len(present) - len(shown)} more" if len(present) > len(shown) else ""
+    return f"no column '{column}'; the columns are {', '.join(shown) or 'unnamed'}{more}{nearest(column, shown)}"
+
+
+def json_text(value: Any) -> str:
+    """Compact JSON, keys in the order they came; bytes as base64, what JSON does not know as it prints."""
+    try:
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # integers beyond 64 bits
+        return json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

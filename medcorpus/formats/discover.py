@@ -1,0 +1,194 @@
+"""Patterns and folders -> files, each with its locator: the path from the source root.
+
+The source root is the longest folder of a pattern without a wildcard (`data` in `data/**/*.jsonl`), so
+moving a corpus changes no locator. Hidden files are skipped, symbolic links followed, and what cannot be
+looked at is a file with an `error`, so that the others go on.
+"""
+
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from medcorpus.formats import by_suffix
+
+_WILD = re.compile(r"[*?[]")
+
+
+class NothingFound(ValueError):
+    """A pattern that matches no file."""
+
+
+class SameLocator(ValueError):
+    """Two files that would have the same locator."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file: `locator` is POSIX and NFC; `dataset` is true below a folder of records written by us or by
+    `datasets.save_to_disk`; `error` says why it cannot be looked at.
+    """
+
+    locator: str
+    path: str
+    root: str
+    size: int = 0
+    identity: str = ""  # device, inode, size and mtime: equal means unchanged
+    mtime_ns: int = 0
+    dataset: bool = False
+    error: str | None = None
+
+
+def find(patterns: list[str], base: str) -> list[Found]:
+    """All files that `patterns` (files, folders, globs with `**`; relative to `base`) name, by locator.
+
+    A file that two patterns name counts once. Raises NothingFound for a pattern without a file, SameLocator
+    for two files below different roots that would get the same record ids.
+    """
+    by_path: dict[str, Found] = {}
+    by_locator: dict[str, Found] = {}
+    for pattern in patterns:
+        files = list(_expand(pattern, base))
+        if not files:
+            raise NothingFound(f"no file matches {pattern} (looked in {_root_of(Path(base, pattern))[0]})")
+        for file in files:
+            if file.path in by_path:
+                continue
+            other = by_locator.get(file.locator)
+            if other and not (file.dataset and other.dataset):  # records bring their own ids and locators
+                raise SameLocator(
+                    f"{other.path} and {file.path} would have the same locator {file.locator}; "
+                    "read their common parent folder, or use one step for each with its own `source`"
+                )
+            by_path[file.path] = by_locator[file.locator] = file
+    return sorted(by_path.values(), key=lambda file: (file.locator, file.path))
+
+
+def _expand(pattern: str, base: str) -> Iterator[Found]:
+    path = Path(base, pattern)
+    if path.is_dir():
+        folder = path / "dataset" if (path / "dataset" / "state.json").exists() else path
+        yield from _below(folder, folder, ())
+    elif path.exists() or os.path.lexists(path):
+        yield _found(path, path.parent)
+    else:
+        root, parts = _root_of(path)
+        seen = set()
+        for found in _match(root, root, parts):
+            if found.path not in seen:
+                seen.add(found.path)
+                yield found
+
+
+def _root_of(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """The longest leading folder without a wildcard, and the rest of the parts."""
+    parts = path.parts
+    wild = next((i for i, part in enumerate(parts) if _WILD.search(part)), len(parts) - 1)
+    return Path(*parts[:wild]), parts[wild:]
+
+
+def _match(folder: Path, root: Path, parts: tuple[str, ...], above: tuple[tuple[int, int], ...] = ()) -> Iterator[Found]:  # fmt: skip # noqa: E501
+    """Files below `folder` that match the glob `parts`."""
+    part, rest = parts[0], parts[1:]
+    if not _WILD.search(part):
+        here = folder / part
+        if rest:
+            if here.is_dir():
+                yield from _match(here, root, rest, above)
+        elif here.is_file():
+            yield _found(here, root)
+        return
+    entries = _entries(folder, root, above)
+    if isinstance(entries, Found):
+        yield entries
+        return
+    above = (*above, _id(folder))
+    if part == "**" and rest:
+        yield from _match(folder, root, rest, above[:-1])
+    for entry in entries:
+        if part == "**":
+            if entry.is_dir():
+                yield from _match(Path(entry.path), root, parts, above)
+            elif not rest:
+                yield _found(Path(entry.path), root)
+        elif fnmatchcase(_nfc(entry.name), _nfc(part)):
+            if not rest and not entry.is_dir():
+                yield _found(Path(entry.path), root)
+            elif rest and entry.is_dir():
+                yield from _match(Path(entry.path), root, rest, above)
+
+
+def _below(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Found]:
+    """Files of known suffixes below a folder; of a folder of records, the files its index lists."""
+    entries = _entries(folder, root, above)
+    if isinstance(entries, Found):
+        yield entries
+        return
+    above = (*above, _id(folder))
+    listed = _listed(folder)
+    for entry in entries:
+        if listed is not None:
+            if entry.name in listed:
+                yield _found(Path(entry.path), root, dataset=True)
+        elif entry.is_dir():
+            yield from _below(Path(entry.path), root, above)
+        elif by_suffix(entry.name):
+            yield _found(Path(entry.path), root)
+
+
+def _entries(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> list[os.DirEntry] | Found:
+    """What is in a folder, by name, hidden entries left out; nothing when it is its own ancestor."""
+    try:
+        if _id(folder) in above:
+            return []
+        with os.scandir(folder) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        return Found(_locator(folder, root), str(folder), str(root), error=_reason(error))
+
+
+def _listed(folder: Path) -> set[str] | None:
+    """Names of the data files of a dataset or of a step folder; None when it is neither."""
+    try:
+        if (state := folder / "state.json").exists():
+            return {item["filename"] for item in json.loads(state.read_bytes())["_data_files"]}
+        if (manifest := folder / "manifest.json").exists():
+            return {f"{part[0]}.arrow" for part in json.loads(manifest.read_bytes())["parts"]}
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+    return None
+
+
+def _found(path: Path, root: Path, dataset: bool = False) -> Found:
+    locator = _locator(path, root)
+    try:
+        path.name.encode()
+        stat = path.stat()
+    except UnicodeEncodeError:
+        return Found(locator, locator, str(root), error="its name is not utf-8")
+    except OSError as error:
+        return Found(locator, str(path), str(root), error=_reason(error))
+    identity = f"{stat.st_dev}-{stat.st_ino}-{stat.st_size}-{stat.st_mtime_ns}"
+    return Found(locator, str(path), str(root), stat.st_size, identity, stat.st_mtime_ns, dataset)
+
+
+def _locator(path: Path, root: Path) -> str:
+    name = path.relative_to(root).as_posix() if path != root else path.name
+    return _nfc(name.encode("utf-8", "backslashreplace").decode())
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _id(folder: Path) -> tuple[int, int]:
+    stat = folder.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

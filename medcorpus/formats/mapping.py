@@ -1,0 +1,192 @@
+"""A file's columns -> records.
+
+Which column becomes which field is said once (`Mapping`); columns are taken by their exact name, nothing is
+guessed. Rows that cannot be a record are told apart by whole-column tests and handed back as `Bad`, with
+their place and never with their text.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from medcorpus.core.languages import registry
+from medcorpus.core.schema import CATEGORIES, MCQA, RECORD, TURN, conform
+from medcorpus.core.stage import Bad
+from medcorpus.formats import mcqa
+from medcorpus.formats.base import Chunk, missing
+from medcorpus.formats.rows import Rows
+from medcorpus.text.buffers import buffers
+
+ROLES = {"text": ("text",), "qa": ("question", "answer"), "mcqa": ("question", "options", "answer", "rationale")}
+"""kind -> the columns its readable text is made of."""
+
+REQUIRED = {"text": ("text",), "qa": ("question", "answer"), "mcqa": ("question", "options")}
+
+TAKEN = ("language", "title", "url", "licence", "attribution", "split")
+"""Fields that a column of the same name fills. Not `category`, `source` and `group`: too many files use
+these words for something else."""
+
+FIELDS = (*TAKEN, "category", "source", "group")
+"""Fields that a column may be mapped to, beside the roles of the kind."""
+
+
+NEVER_NULL = tuple(field.name for field in RECORD if not field.nullable)
+
+
+class MissingColumn(ValueError):
+    """The file has no column of that name; the message names the nearest."""
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """What becomes of a file's columns.
+
+    `columns` maps fields and roles to columns (`lang`, or `meta.lang` for a nested one); None takes the
+    columns named like TAKEN. `constants` fill a field where the column gives nothing. `keep` names the
+    columns that go to `extra` as JSON; "all" is every column that is not mapped.
+    """
+
+    source: str
+    kind: str = "text"
+    columns: dict[str, str] | None = None
+    constants: dict[str, str] = field(default_factory=dict)
+    keep: tuple[str, ...] | str = "all"
+
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """Field or role -> column."""
+        given = dict.fromkeys(TAKEN, "") if self.columns is None else self.columns
+        return {role: role for role in ROLES[self.kind]} | {name: path or name for name, path in given.items()}
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Columns to read, each once."""
+        return tuple(dict.fromkeys(self.paths.values()))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns without which a row is nothing."""
+        return tuple(self.paths[role] for role in REQUIRED[self.kind])
+
+
+def to_records(chunk: Chunk, locator: str, mapping: Mapping) -> tuple[pa.RecordBatch, list[Bad]]:
+    """The rows of a chunk as records (columns of RECORD), and what is wrong with the rest.
+
+    `locator` is that of the file. Raises MissingColumn when the file lacks a column that was asked for by
+    the mapping, or one of the kind.
+    """
+    rows = Rows(chunk, locator)
+    values: dict[str, pa.Array | None] = {}
+    for name, path in mapping.paths.items():
+        values[name] = rows.strings(path)
+        asked = name in REQUIRED[mapping.kind] or name in (mapping.columns or {})
+        if asked and values[name] is None:
+            raise MissingColumn(missing(path, tuple(chunk.batch.schema.names)))
+    for name in REQUIRED[mapping.kind]:
+        rows.reject(values[name].is_null(), "null_text", f"the column for `{name}` is null")
+
+    made = _CONTENT[mapping.kind](rows, values)
+    rows.reject_nul(made["text"])
+    for name in FIELDS:
+        constant = mapping.source if name == "source" else mapping.constants.get(name)
+        made[name] = _or_constant(values.get(name), constant, rows.count)
+    made["language"] = rows.each_value(made["language"], "unknown_language", registry().normalise)
+    made["category"] = rows.each_value(made["category"], "unknown_category", _category)
+    made["extra"] = rows.others(set(mapping.wanted), mapping.keep)
+    rows.reject_large(made["text"], made["extra"])
+    made["locator"] = rows.locators
+    made["kind"] = pa.repeat(mapping.kind, rows.count)
+
+    batch = rows.good(pa.RecordBatch.from_pydict(made))
+    ids = record_ids(batch["source"], batch["locator"], batch["text"])
+    return conform(batch.append_column("id", ids), RECORD), rows.bad
+
+
+def as_records(chunk: Chunk, locator: str, schema: pa.Schema, constants: dict[str, str]) -> tuple[pa.RecordBatch, list[Bad]]:  # fmt: skip # noqa: E501
+    """Rows that are records already, as columns of `schema`; nulls filled with `constants`.
+
+    Raises ValueError when a column cannot be of its type.
+    """
+    rows = Rows(chunk, locator)
+    for name in NEVER_NULL:
+        if name not in chunk.batch.schema.names:
+            raise MissingColumn(missing(name, tuple(chunk.batch.schema.names)))
+        rows.reject(chunk.batch[name].is_null(), "null_field", f"the column `{name}` is null")
+    if (text := rows.strings("text")) is not None:
+        rows.reject_large(text)
+    batch = conform(rows.good(chunk.batch), schema)
+    for name, value in constants.items():
+        at = schema.get_field_index(name)
+        if batch.column(at).null_count:
+            batch = batch.set_column(at, schema.field(at), pc.fill_null(batch.column(at), value))
+    return batch, rows.bad
+
+
+def record_ids(sources: pa.Array, locators: pa.Array, texts: pa.Array) -> pa.Array:
+    """`core.schema.record_id` of every row."""
+    data, offsets, _ = buffers(texts)
+    text, ends = memoryview(data), offsets.tolist()
+    heads = pc.binary_join_element_wise(sources, locators, "", "\0").cast(pa.binary()).to_pylist()
+    made = []
+    for row, head in enumerate(heads):
+        content = blake2b(text[ends[row] : ends[row + 1]], digest_size=16).digest()
+        made.append(blake2b(head + content, digest_size=16).hexdigest())
+    return pa.array(made, pa.string())
+
+
+def _plain(rows: Rows, values: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    return {"text": values["text"]}
+
+
+def _qa(rows: Rows, values: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    """The text is question and answer; so are the turns of user and assistant."""
+    question, answer = values["question"], values["answer"]
+    both = pa.concat_arrays([question, answer])
+    order = np.arange(2 * rows.count).reshape(2, -1).T.ravel()  # question 0, answer 0, question 1 ...
+    roles = pa.array(["user", "assistant"] * rows.count, pa.string())
+    turns = pa.StructArray.from_arrays([roles, both.take(pa.array(order))], fields=list(TURN))
+    offsets = pa.array(np.arange(rows.count + 1, dtype=np.int32) * 2)
+    return {
+        "text": pc.binary_join_element_wise(question, answer, "\n\n"),
+        "turns": pa.ListArray.from_arrays(offsets, turns),
+    }
+
+
+def _mcqa(rows: Rows, values: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    """The text is the question and its options, one on a line."""
+    texts, items = [], []
+    names = ("question", "options", "answer", "rationale")
+    columns = [pa.nulls(rows.count) if values[name] is None else values[name] for name in names]
+    for row, (question, options, answer, rationale) in enumerate(zip(*(c.to_pylist() for c in columns), strict=True)):
+        text = item = None
+        if question is not None and options is not None:
+            try:
+                item = mcqa.item(question, options, answer, rationale)
+                text = mcqa.readable(item)
+            except mcqa.WrongShape as error:
+                rows.reject_row(row, *error.args)
+        texts.append(text)
+        items.append(item)
+    return {"text": pa.array(texts, pa.string()), "mcqa": pa.array(items, MCQA)}
+
+
+_CONTENT = {"text": _plain, "qa": _qa, "mcqa": _mcqa}
+
+
+def _or_constant(array: pa.Array | None, constant: str | None, rows: int) -> pa.Array:
+    """`array` with `constant` where it is null or empty."""
+    value = pa.scalar(constant, pa.string())
+    if array is None:
+        return pa.repeat(value, rows)
+    empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(array), ""), True)
+    return pc.if_else(empty, value, array)
+
+
+def _category(label: str) -> str:
+    if label not in CATEGORIES:
+        raise ValueError(f"unknown category '{label[:40]}'; one of {', '.join(CATEGORIES)}")
+    return label

@@ -1,0 +1,224 @@
+"""Files -> shares of work that stay the same when other files come, go or are reordered.
+
+Small files are grouped by a hash of their locator: a group is a leaf of the binary trie over the hash bits,
+split while it is too large. So adding a file touches one group. A big file is a share of its own, or
+several: jsonl by ranges of lines, parquet by row groups, Arrow files by batches.
+
+Digests of files that have not changed are remembered by device, inode, size and mtime. As in git's index, a
+file written within the last two seconds is not remembered: it may change again without its mtime changing.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from medcorpus.core import keys
+from medcorpus.core.stage import Partition
+from medcorpus.formats.discover import Found
+from medcorpus.formats.streams import codec_of
+
+GROUP_BYTES = 32 << 20
+GROUP_FILES = 64
+SPLIT_BYTES = 64 << 20
+_RACY_NS = 2_000_000_000
+_READ = 4 << 20
+
+Range = dict[str, Any]  # digest, size and, for a part of a file: start, end, first_line or first_row
+
+
+class Digests:
+    """What is known of files already seen; `save` writes it down when something was added."""
+
+    def __init__(self, folder: str):
+        """Read `folder`/digests.json; with "" nothing is read or kept beyond this object."""
+        self._path = Path(folder) / "digests.json" if folder else None
+        self._known: dict[str, list[Range]] = {}
+        self._changed = False
+        if self._path:
+            try:
+                self._known = orjson.loads(self._path.read_bytes())
+            except (OSError, orjson.JSONDecodeError):
+                self._known = {}
+
+    def of(self, file: Found, format: str) -> list[Range]:
+        """The ranges of a file with their digests. Raises OSError."""
+        key = f"{file.identity}-{format}"
+        if key not in self._known:
+            ranges = _ranges(file, format)
+            if time.time_ns() - file.mtime_ns < _RACY_NS:
+                return ranges
+            self._known[key] = ranges
+            self._changed = True
+        return self._known[key]
+
+    def save(self) -> None:
+        """Write what was added, whole or not at all."""
+        if not (self._path and self._changed):
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        temporary.write_bytes(orjson.dumps(self._known))
+        temporary.replace(self._path)
+        self._changed = False
+
+
+def partitions(files: Iterable[tuple[Found, str]], digests: Digests) -> list[Partition]:
+    """Shares of `files` (each with its format), ordered by their first locator.
+
+    `spec` of a share is `{"files": [{path, locator, format, ...}]}`: with `start`, `end` and `first_line` or
+    `first_row` for a part of a file, and `error` for one that cannot be read. Its digest covers locator,
+    content, range and format of each file; neither where they lie nor when they were written.
+    """
+    listed = list(files)
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # hashing and reading release the GIL
+        known = list(pool.map(lambda item: _known(item[0], item[1], digests), listed))
+    digests.save()
+    small: dict[str, list[tuple[str, Range, dict]]] = {}
+    made: list[Partition] = []
+    for (file, format), ranges in zip(listed, known, strict=True):
+        for part in ranges:
+            item = (file.locator, part, _entry(file, format, part))
+            if len(ranges) == 1 and part["size"] <= GROUP_BYTES:
+                small.setdefault(file.root if file.dataset else "", []).append(item)
+            else:
+                made.append(_partition([item]))
+    for items in small.values():
+        hashed = [(_bits(locator), item) for item in items for locator in [item[0]]]
+        made += [_partition(group) for group in _leaves(hashed, 63)]
+    unique = {partition.digest: partition for partition in made}  # the same dataset named twice
+    return sorted(unique.values(), key=lambda p: (p.spec["files"][0]["locator"], p.spec["files"][0].get("start", 0)))
+
+
+def _known(file: Found, format: str, digests: Digests) -> list[Range]:
+    error = file.error
+    if error is None:
+        try:
+            return digests.of(file, format)
+        except OSError as problem:
+            error = problem.strerror or type(problem).__name__
+    return [{"digest": keys.digest(["unreadable", error]), "size": 0, "error": error}]
+
+
+def _entry(file: Found, format: str, part: Range) -> dict[str, Any]:
+    more = {name: value for name, value in part.items() if name not in ("digest", "size")}
+    return {"path": file.path, "locator": file.locator, "format": format, **more}
+
+
+def _partition(items: list[tuple[str, Range, dict]]) -> Partition:
+    items = sorted(items, key=lambda item: item[0])
+    content = [
+        [locator, part["digest"], entry["format"], part.get("start"), part.get("end"), part.get("first_line")]
+        for locator, part, entry in items
+    ]
+    size = sum(part["size"] for _, part, _ in items)
+    return Partition(keys.digest(content), {"files": [entry for _, _, entry in items]}, size)
+
+
+def _bits(locator: str) -> int:
+    return int.from_bytes(blake2b(locator.encode(), digest_size=8).digest())
+
+
+def _leaves(items: list[tuple[int, Any]], bit: int) -> list[list[Any]]:
+    """Groups small enough, split by hash bits from the highest down."""
+    size = sum(item[1]["size"] for _, item in items)
+    if bit < 0 or len(items) == 1 or (size <= GROUP_BYTES and len(items) <= GROUP_FILES):
+        return [[item for _, item in items]] if items else []
+    sides: tuple[list, list] = ([], [])
+    for bits, item in items:
+        sides[bits >> bit & 1].append((bits, item))
+    return _leaves(sides[0], bit - 1) + _leaves(sides[1], bit - 1)
+
+
+# -- one file -----------------------------------------------------------------------------------
+
+
+def _ranges(file: Found, format: str) -> list[Range]:
+    if file.size > SPLIT_BYTES:
+        if format == "jsonl" and not _is_compressed(file.path):
+            return line_ranges(file.path, SPLIT_BYTES)
+        cut: Callable[[str, int], list[Range]] | None = {"parquet": _row_groups, "arrow": _batches}.get(format)
+        if cut:
+            whole = _digest(file.path)
+            try:
+                return [{"digest": whole, **part} for part in cut(file.path, SPLIT_BYTES)]
+            except (pa.ArrowException, ValueError):
+                return [{"digest": whole, "size": file.size}]
+    return [{"digest": _digest(file.path), "size": file.size}]
+
+
+def _is_compressed(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        return codec_of(file.read(10)) is not None
+
+
+def _digest(path: str) -> str:
+    sink = blake2b(digest_size=16)
+    with Path(path).open("rb", buffering=0) as file:
+        while data := file.read(_READ):
+            sink.update(data)
+    return sink.hexdigest()
+
+
+def line_ranges(path: str, most: int) -> list[Range]:
+    """A file of lines cut after the first newline beyond every `most` bytes; one reading pass."""
+    ranges: list[Range] = []
+    start = at = 0
+    first = line = 1
+    sink = blake2b(digest_size=16)
+
+    def close() -> None:
+        ranges.append({"digest": sink.hexdigest(), "size": at - start, "start": start, "end": at, "first_line": first})
+
+    with Path(path).open("rb", buffering=0) as file:
+        while data := file.read(_READ):
+            while data:
+                cut = 0
+                if at + len(data) - start >= most:
+                    cut = data.find(b"\n", max(0, most - (at - start) - 1)) + 1
+                piece = data[:cut] if cut else data
+                sink.update(piece)
+                at += len(piece)
+                line += piece.count(b"\n")
+                data = data[len(piece) :]
+                if cut:
+                    close()
+                    start, first, sink = at, line, blake2b(digest_size=16)
+    if at > start:
+        close()
+    return ranges
+
+
+def _row_groups(path: str, most: int) -> list[Range]:
+    import pyarrow.parquet as pq
+
+    about = pq.read_metadata(path)
+    sizes = [
+        sum(about.row_group(g).column(c).total_compressed_size for c in range(about.num_columns))
+        for g in range(about.num_row_groups)
+    ]
+    return [{"size": sum(sizes[a:b]), "start": a, "end": b} for a, b in _runs(sizes, most)]
+
+
+def _batches(path: str, most: int) -> list[Range]:
+    with pa.memory_map(path) as source, pa.ipc.open_file(source) as reader:
+        batches = ((batch.nbytes, batch.num_rows) for batch in map(reader.get_batch, range(reader.num_record_batches)))
+        sizes, rows = zip(*batches, strict=True)
+    return [{"size": sum(sizes[a:b]), "start": a, "end": b, "first_row": sum(rows[:a])} for a, b in _runs(sizes, most)]
+
+
+def _runs(sizes: Iterable[int], most: int) -> list[tuple[int, int]]:
+    """Neighbours whose sizes come to `most` or a little more."""
+    runs, begin, total = [], 0, 0
+    for number, size in enumerate(sizes, 1):
+        total += size
+        if total >= most:
+            runs.append((begin, number))
+            begin, total = number, 0
+    return [*runs, (begin, number)] if begin < number else runs

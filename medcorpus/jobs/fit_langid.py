@@ -1,0 +1,400 @@
+"""Train the language identifier we ship, from labelled text to a quantised fastText file.
+
+    python -m medcorpus.jobs.fit_langid collect SIB_DIR UDHR_DIR train.tsv
+    python -m medcorpus.jobs.fit_langid fit train.tsv medcorpus-langid-1.ftz --heldout dev.tsv
+
+Each line is seen whole and as `augment` random snippets, because what a short text loses a language
+identifier on whole sentences never learns (macro-F1 on five words: .79 without, .93 with). A class `zxx`
+of generated junk catches code and identifiers; text without any letter never reaches the model.
+
+Equal input, seed, machine and fastText build give equal bytes. That needs care: fastText 0.9 sets only
+block t of ten of its input table per thread t, so with one thread nine tenths stay whatever memory held
+(weights of 1e12 have been seen, and NaN). Training therefore runs in a child process whose allocator is
+told to hand out zeros, with one thread, and the weights are checked.
+"""
+
+import argparse
+import base64
+import gzip
+import json
+import os
+import random
+import re
+import string
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from medcorpus.core.errors import Fatal
+from medcorpus.text.lid import NO_LANGUAGE, NORMALISE_VERSION, OWN_PREFIX, Model, normalise
+
+Labelled = list[tuple[str, str]]
+"""(label, text), as everywhere in this file."""
+
+UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"})
+"""Scripts written without spaces: snippets are counted in characters there."""
+
+MAX_WEIGHT = 100.0
+"""Sound models stay below 30; unset memory gave 1e12 and more."""
+
+RARE_BOOST = 8
+"""Classes with fewer lines than the median get up to this many times the snippets."""
+
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # tables of 1 MiB and more come straight from the kernel: zeros
+    "MALLOC_PERTURB_": "255",  # and glibc fills everything else with 255 ^ 0xff = 0
+}
+_NO_WORDS = 10_000_000  # minCount no word reaches: the model holds character n-grams only
+
+
+def fit(
+    train: Path, out: Path, *, seed: int = 1, dim: int = 16, buckets: int = 262_144, minn: int = 1,
+    maxn: int = 5, epochs: int = 12, lr: float = 0.3, augment: int = 3, junk: int = 4000, cutoff: int = 0,
+    heldout: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Train on `train`, write the quantised model to `out` and a report to `out` with suffix `.json`.
+
+    `train` and `heldout` are tsv or tsv.gz, one `label TAB text` a line, no quoting. Labels are
+    `<iso639-3>_<Script>`; the script decides how snippets are cut. `junk` is the number of generated
+    `zxx` lines per pass over the data; there are 1 + `augment` passes. `cutoff` > 0 keeps that many rows
+    of the largest norm (train big, then prune). Both files appear whole or not at all.
+
+    Returns the report: settings, digest and bytes of the model, largest weight, lines per label, share of
+    fresh junk called `zxx` by kind, and, with `heldout`, macro-F1, F1 per label and the worst confusions
+    on whole lines and on snippets of 5 words or 12 characters.
+
+    Raises Fatal when a file is malformed, training fails, or a weight reaches MAX_WEIGHT.
+    """
+    if not out.name.startswith(OWN_PREFIX):
+        raise Fatal(f"{out.name}: the name must start with {OWN_PREFIX}, by which Model knows to normalise")
+    settings: dict[str, Any] = {
+        "seed": seed, "dim": dim, "buckets": buckets, "minn": minn, "maxn": maxn, "epochs": epochs, "lr": lr,
+        "augment": augment, "junk": junk, "cutoff": cutoff,
+    }  # fmt: skip
+    lines = list(read_labelled(train))
+    examples = training_lines(lines, seed=seed, augment=augment, junk=junk)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fit-", dir=out.parent) as folder:
+        text, model = Path(folder, "train.txt"), Path(folder, out.name)
+        with text.open("w", encoding="utf-8") as stream:
+            stream.writelines(f"__label__{label} {line}\n" for label, line in examples)
+        settled = _train_in_child(text, model, settings)
+        fitted = Model(model)
+        report: dict[str, Any] = {
+            "settings": settings,
+            "normalise_version": NORMALISE_VERSION,
+            "train_digest": _digest(train),
+            "digest": fitted.digest,
+            "bytes": model.stat().st_size,
+            "max_weight": settled["max_weight"],
+            "labels": dict(sorted(Counter(label for label, _ in lines).items())),
+            "examples": len(examples),
+            "junk_as_zxx": junk_recall(fitted, seed + 1),
+        }
+        if heldout is not None:
+            held = list(read_labelled(heldout))
+            report["heldout_digest"] = _digest(heldout)
+            report["sentence"] = score(fitted, held)
+            report["short"] = score(fitted, [(label, middle(label, text)) for label, text in held])
+        written = Path(folder, "report.json")
+        written.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _publish(written, out.with_suffix(".json"))
+        _publish(model, out)
+    return report
+
+
+def _publish(made: Path, place: Path) -> None:
+    """Put `made` where readers look, whole: flushed to disk, then renamed over whatever was there."""
+    with made.open("rb") as stream:
+        os.fsync(stream.fileno())
+    made.replace(place)
+
+
+def _digest(path: Path) -> str:
+    return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def read_labelled(path: Path) -> Iterator[tuple[str, str]]:
+    """(label, text) of each line of a tsv or tsv.gz; blank lines are skipped. Raises Fatal with the line."""
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="\n") as stream:
+        for number, line in enumerate(stream, 1):
+            label, tab, text = line.rstrip("\r\n").partition("\t")
+            if tab and label and not set(label) & set(" \t"):
+                yield label, text
+            elif line.strip():
+                raise Fatal(f"{path}:{number}: expected label TAB text")
+
+
+def training_lines(lines: Labelled, *, seed: int, augment: int, junk: int) -> Labelled:
+    """Normalised (label, text) in random order: every line, its snippets, and junk as `zxx`."""
+    chance = random.Random(seed)  # noqa: S311
+    sizes = Counter(label for label, _ in lines)
+    usual = sorted(sizes.values())[len(sizes) // 2] if sizes else 0
+    examples = []
+    for label, text in lines:
+        boost = min(RARE_BOOST, max(1, round(usual / sizes[label])))
+        pieces = [text, *(snippet(label, text, chance) for _ in range(augment * boost))]
+        examples += [(label, normalise(piece)) for piece in pieces]
+    kinds = [*JUNK.values(), JUNK["code"], JUNK["script"]]  # what real pages are full of, twice
+    examples += [(NO_LANGUAGE, normalise(kinds[i % len(kinds)](chance))) for i in range(junk * (1 + augment))]
+    examples = [(label, text) for label, text in examples if any(map(str.isalpha, text))]
+    chance.shuffle(examples)
+    return examples
+
+
+def snippet(label: str, text: str, chance: random.Random) -> str:
+    """2 to 8 words of `text`, or 4 to 23 characters where the script of `label` has no spaces."""
+    parts, joint = _parts(label, text)
+    size = chance.randint(2, 8) if joint else chance.randint(4, 23)
+    start = chance.randint(0, max(0, len(parts) - size))
+    return joint.join(parts[start : start + size])
+
+
+def middle(label: str, text: str) -> str:
+    """5 words, or 12 characters without spaces, from the middle of `text`: what short text is scored on."""
+    parts, joint = _parts(label, text)
+    size = 5 if joint else 12
+    start = max(0, (len(parts) - size) // 2)
+    return joint.join(parts[start : start + size])
+
+
+def _parts(label: str, text: str) -> tuple[list[str], str]:
+    return (list(text), "") if label.rpartition("_")[2] in UNSPACED else (text.split(), " ")
+
+
+_NAMES = """
+i j k n x y id key val tmp buf ptr len idx err node item data list self args name path type size count index
+value result config options request response client server handler state event user token width height color
+font margin padding display border click load init update render parse print test file read write open close
+push pop get set add remove map filter sort max min sum str num array object string int float bool char void
+const static public private class struct null none true false return export default module header body table
+row cell div span href src img link style script button input select where from join group order limit
+insert into values debug info warn error stdout stderr
+""".split()  # noqa: SIM905
+
+# Forms are parted by ¦ or a new line: $a $b $c are names, $v $w expressions, $n a number, $$ a dollar sign.
+_EXPRESSIONS = """
+$v + $w¦$v - $w¦$v * $w¦$v / $w¦$v == $w¦$v != $w¦$v < $w¦$v >= $w¦$v && $w¦$v || $w¦$v & $w¦$v << $w¦$v % $w
+$v and $w¦$v or $w¦$a($v, $w)¦$a($v)¦$a.$b($v)¦$a.$b($v, $w)¦$v[$w]¦$a[$n]¦$a->$b¦!$v¦[$v, $w]¦$a.$b¦$a.$b.$c
+"""
+_CODE = """
+if ($v) { return $a; }¦} else if ($v) {¦for (int i = 0; i < $a; i++) {¦while $v:¦static int $a($b *$c) {
+def $a($b, $c=None):¦    self.$a = $v¦from $a.$b import $c¦#include <$a/$b.h>¦#define $a $v¦return $v;¦$a = $v
+    raise ${a}Error(f"{$b}")¦SELECT $a, $b FROM $c WHERE $a = $v;¦export $a=$${$b} && ./$c.sh --$a $b 2>&1
+struct $a { unsigned $b; const char *$c; };¦@$a.$b¦print($v)¦assert $v, $w
+"""
+_SCRIPT = """
+const $a = ($b) => $v;¦function $a($b) { var $c = $v; }¦$$('#$a .$b').$c({$a: $v});¦import { $a } from './$b';
+document.getElementById('$a').addEventListener('$b', function(e) { $v; });¦.$a-$b { $c: ${n}px; }
+#$a > li:hover{background:#$n url($b.png) no-repeat;margin:0 auto}¦$a.prototype.$b = function() {
+@media (max-width: ${n}px) { .$a { display: none; } }¦window.$a=window.$a||[];$b.push({'$c':$v});
+module.exports = { $a, $b };¦font-$a: $b; line-height: 1.$n em; text-align: $c;
+"""
+_MARKUP = """
+<div class="$a $b" id="$c">¦<a href="/$a/$b.html"><img src="$c.png" /></a>¦</$a></$b>¦$a: {$b: $c}
+{"$a": $n, "$b": "$c", "$c": [true, null]}¦<$a:$b xmlns:$c=$n>¦&$a;&nbsp;&$b;¦/usr/$a/$b/$c.so.$n
+\\begin{$a} \\$b{$c} \\end{$a}¦C:\\$a\\$b\\$c.dll¦| $a | $b | $c |
+"""
+_UNITS = "mg ml kg g mmol/L mg/dL µg IU % cm mm bpm mmHg °C h x".split()  # noqa: SIM905
+_HEADS = ["", "", *"Na K Hb pH WBC CRP BP HR n p CI OR SD".split()]  # noqa: SIM905
+_ALPHABETS = ("ACGT", string.ascii_lowercase + "0123456789-_", "CNOH()=#123", string.ascii_uppercase)
+
+
+def _name(chance: random.Random) -> str:
+    parts = chance.choices(_NAMES, k=chance.choice((1, 1, 2, 3)))
+    title = "".join(map(str.title, parts))
+    return chance.choice((parts[0], "_".join(parts), "_".join(parts).upper(), title, parts[0] + title))
+
+
+def _expression(chance: random.Random, depth: int) -> str:
+    if depth and chance.random() < 0.7:
+        return _filled(_EXPRESSIONS, chance, depth - 1)
+    literals = (str(chance.randrange(1000)), f'"{_name(chance)}"', hex(chance.randrange(1 << 16)))
+    return chance.choice((_name(chance), _name(chance), *literals))
+
+
+def _filled(forms: str, chance: random.Random, depth: int = 2) -> str:
+    """One of `forms` with its places filled."""
+    form = string.Template(chance.choice(re.split("[¦\n]", forms.strip("\n"))))
+    return form.substitute(
+        {place: _name(chance) for place in "abc"} | {place: _expression(chance, depth) for place in "vw"},
+        n=chance.randrange(2000),
+    )
+
+
+def _base64(chance: random.Random) -> str:
+    return base64.b64encode(chance.randbytes(chance.randint(12, 90))).decode()
+
+
+def _hex(chance: random.Random) -> str:
+    text = chance.randbytes(chance.randint(4, 40)).hex()
+    gap = chance.choice((0, 2, 4, 8))
+    text = " ".join(text[i : i + gap] for i in range(0, len(text), gap)) if gap else text
+    return text.upper() if chance.random() < 0.3 else text
+
+
+def _measures(chance: random.Random) -> str:
+    pieces = []
+    for _ in range(chance.randint(1, 5)):
+        number = f"{chance.uniform(0, 500):.{chance.randint(0, 2)}f}{chance.choice(('', ' '))}"
+        pieces.append(f"{chance.choice(_HEADS)} {number}{chance.choice(_UNITS)}".strip())
+    return chance.choice((", ", " ", "; ", " / ")).join(pieces)
+
+
+def _strings(chance: random.Random) -> str:
+    letters = chance.choice(_ALPHABETS)
+    sizes = [chance.randint(5, 30) for _ in range(chance.randint(1, 3))]
+    return " ".join("".join(chance.choices(letters, k=size)) for size in sizes)
+
+
+def _punctuation(chance: random.Random) -> str:
+    marks = "".join(chance.choices(string.punctuation + "•…–—«»→★■ ", k=chance.randint(3, 30)))
+    return marks + chance.choice(string.ascii_lowercase) + marks[::-1]  # all marks: a rule decides it
+
+
+JUNK: dict[str, Callable[[random.Random], str]] = {
+    "code": partial(_filled, _CODE), "script": partial(_filled, _SCRIPT), "markup": partial(_filled, _MARKUP),
+    "base64": _base64, "hex": _hex, "measures": _measures, "strings": _strings, "punctuation": _punctuation,
+}  # fmt: skip
+"""Kinds of junk and what makes one line of each."""
+
+
+def junk_recall(model: Model, seed: int, lines: int = 500) -> dict[str, float]:
+    """Share of `lines` fresh lines that the model calls `zxx`, by kind of junk."""
+    chance = random.Random(seed)  # noqa: S311
+    texts = {kind: [make(chance) for _ in range(lines)] for kind, make in JUNK.items()}
+    said = {kind: model.predict(texts[kind], k=1)[0] for kind in texts}
+    return {kind: round(said[kind].count((NO_LANGUAGE,)) / lines, 4) for kind in said}
+
+
+def score(model: Model, held: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """F1 per label, their unweighted mean, accuracy, and the 30 commonest (truth, said, lines)."""
+    truths, texts = zip(*held, strict=True)
+    said = [labels[0] for labels in model.predict(texts, k=1)[0]]
+    pairs = Counter(zip(truths, said, strict=True))
+    true, named = Counter(truths), Counter(said)
+    f1 = {label: round(2 * pairs[label, label] / (true[label] + named[label]), 4) for label in sorted(true)}
+    wrong = sorted(((-n, *pair) for pair, n in pairs.items() if pair[0] != pair[1]))
+    return {
+        "macro_f1": round(sum(f1.values()) / len(f1), 4),
+        "accuracy": round(sum(n for (a, b), n in pairs.items() if a == b) / len(texts), 4),
+        "f1": f1,
+        "confusions": [[truth, other, -n] for n, truth, other in wrong[:30]],
+    }
+
+
+def _train_in_child(text: Path, model: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    root = str(Path(__file__).resolve().parents[2])
+    environment = os.environ | _ALLOCATOR | {"PYTHONPATH": os.pathsep.join([root, *sys.path[1:]])}
+    command = [sys.executable, "-m", "medcorpus.jobs.fit_langid", "--child", text, model, json.dumps(settings)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise Fatal(f"training the language identifier failed: {last}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _child(text: str, model: str, settings: str) -> None:
+    """Train, check, quantise, save; prints one JSON line. Runs with `_ALLOCATOR` in its environment."""
+    import fasttext
+    import numpy as np
+
+    wanted = json.loads(settings)
+    trained = fasttext.train_supervised(
+        input=text, dim=wanted["dim"], bucket=wanted["buckets"], minn=wanted["minn"], maxn=wanted["maxn"],
+        epoch=wanted["epochs"], lr=wanted["lr"], seed=wanted["seed"], thread=1, minCount=_NO_WORDS,
+        wordNgrams=1, loss="softmax", verbose=0,
+    )  # fmt: skip
+    weights = (trained.f.getInputMatrix(), trained.f.getOutputMatrix())
+    largest = max(float(np.abs(np.asarray(w)).max()) for w in weights)
+    check_weights(largest)
+    trained.quantize(cutoff=wanted["cutoff"], qnorm=True, dsub=2, verbose=0)
+    trained.save_model(model)
+    print(json.dumps({"max_weight": round(largest, 4)}))
+
+
+def check_weights(largest: float) -> None:
+    """Raise Fatal unless the largest weight is sound. NaN is not."""
+    if not largest < MAX_WEIGHT:
+        raise Fatal(
+            f"largest weight {largest:g}, expected below {MAX_WEIGHT:g}: fastText started from memory it had"
+            " not set (an allocator that ignores MALLOC_PERTURB_?) or the learning rate is too high"
+        )
+
+
+_SAME_LANGUAGE = {"cmn": "zho", "ekk": "est", "gug": "grn"}  # UDHR's code -> the one SIB-200 uses
+_SAME_LABEL = {"yue_Hani": "yue_Hant", "zlm_Latn": "zsm_Latn"}
+_UDHR_ONLY = ("lat_Latn", "cos_Latn", "srp_Latn")  # languages or scripts SIB-200 lacks
+_GOOD_STAGE = 4  # of the UDHR project: 4 = proof-read text, 5 = approved
+
+
+def from_sib_and_udhr(sib_dir: Path, udhr_dir: Path, out_tsv: Path) -> dict[str, int]:
+    """Write `label TAB text` from SIB-200's train files and the UDHR; returns lines by label.
+
+    SIB-200: `<label>.train.tsv.gz` with columns index_id, category, text, no quoting; its dev and test
+    files stay unseen. UDHR: `index.xml` beside `udhr_<f>.xml`; paragraphs (titles are mostly "Article 0";
+    notes are about the edition) of documents at stage 4 or 5 whose label is in SIB-200 or in `_UDHR_ONLY`.
+    Equal folders give equal bytes. Raises Fatal when a folder holds no such files.
+    """
+    texts: defaultdict[str, dict[str, None]] = defaultdict(dict)  # a dict keeps order and drops repeats
+    for path in sorted(sib_dir.glob("*.train.tsv.gz")):
+        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as stream:
+            rows = [line.rstrip("\r\n").split("\t") for line in stream]
+        column = rows[0].index("text")
+        texts[path.name.partition(".")[0]].update(dict.fromkeys(row[column] for row in rows[1:]))
+    index = udhr_dir / "index.xml"
+    if not texts or not index.exists():
+        raise Fatal(f"no *.train.tsv.gz in {sib_dir}, or no index.xml in {udhr_dir}")
+    wanted = {*texts, *_UDHR_ONLY}
+    for entry in ElementTree.parse(index).getroot():  # noqa: S314  (files the caller chose)
+        code = entry.attrib["iso639-3"]
+        label = f"{_SAME_LANGUAGE.get(code, code)}_{entry.attrib['iso15924']}"
+        label = _SAME_LABEL.get(label, label)
+        path = udhr_dir / f"udhr_{entry.attrib['f']}.xml"
+        if label in wanted and int(entry.attrib["stage"]) >= _GOOD_STAGE and path.exists():
+            texts[label].update(dict.fromkeys(_paragraphs(path)))
+    with out_tsv.open("w", encoding="utf-8", newline="\n") as stream:
+        for label in sorted(texts):
+            stream.writelines(f"{label}\t{text}\n" for text in texts[label])
+    return {label: len(texts[label]) for label in sorted(texts)}
+
+
+def _paragraphs(path: Path) -> Iterator[str]:
+    root = ElementTree.parse(path).getroot()  # noqa: S314
+    for note in root.findall("{*}note"):
+        root.remove(note)
+    for element in root.iter():
+        if element.tag.rpartition("}")[2] == "para" and element.text:
+            text = " ".join(element.text.split())
+            if any(map(str.isalpha, text)):
+                yield text
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The two commands in this file's first lines; every keyword of `fit` is a flag."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["--child"]:
+        _child(*arguments[1:])
+        return
+    parser = argparse.ArgumentParser(prog="python -m medcorpus.jobs.fit_langid")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, files in {"collect": ("sib_dir", "udhr_dir", "out_tsv"), "fit": ("train", "out")}.items():
+        command = commands.add_parser(name)
+        for file in files:
+            command.add_argument(file, type=Path)
+    for name, default in (fit.__kwdefaults__ or {}).items():
+        command.add_argument(f"--{name}", type=Path if default is None else type(default), default=default)
+    chosen = vars(parser.parse_args(arguments))
+    run = from_sib_and_udhr if chosen.pop("command") == "collect" else fit
+    print(json.dumps(run(**chosen), indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""The story in order: what may be written under `steps:` in a recipe, one file per key.
+
+Stages never import each other. `STAGES` is the registry: recipe key -> (class, one line). Nothing is
+imported until a stage is used, so that the command line starts at once.
+"""
+
+STAGES: dict[str, tuple[str, str]] = {
+    "ingest": ("medcorpus.stages.ingest:Ingest", "read files into records"),
+    "langid": ("medcorpus.stages.langid:Langid", "tell language and script, or say und"),
+    "quality": ("medcorpus.stages.quality:Quality", "measure length, symbols and repetition"),
+    "select": ("medcorpus.stages.select:Select", "mark rows for the reasons named; the only stage that drops"),
+    "chunk": ("medcorpus.stages.chunk:Chunk", "cut long documents into parts"),
+    "dedup": ("medcorpus.stages.dedup:Dedup", "find rows that say the same"),
+}

@@ -1,0 +1,247 @@
+"""Read files into records.
+
+    - ingest: {path: "data/**/*.jsonl", columns: {text: abstract, language: lang}, licence: CC-BY-4.0}
+
+`path` is a file, a folder, a glob, a run or a dataset; the format is told by the name or the content. Every
+record says where it comes from (`locator`: file, and line or row), and its id follows from source, locator
+and text alone. What cannot be read is a reject with its place: a bad line costs that line, a bad file that
+file.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, field_validator, model_validator
+
+from medcorpus import formats
+from medcorpus.core import keys
+from medcorpus.core.errors import Fatal, Missing, nearest
+from medcorpus.core.languages import registry
+from medcorpus.core.params import Params, decision, fill, place, speed
+from medcorpus.core.schema import CATEGORIES, RECORD, conform, schema_with
+from medcorpus.core.stage import Bad, Context, Partition, Reason, Source
+from medcorpus.formats.base import Chunk, Options, Span
+from medcorpus.formats.columnar import is_record, pieces, schema_of
+from medcorpus.formats.discover import Found, NothingFound, SameLocator, find
+from medcorpus.formats.mapping import FIELDS, ROLES, Mapping, MissingColumn, as_records, to_records
+from medcorpus.formats.partitions import Digests, partitions
+
+PERMISSIVE = (
+    "CC0-*", "CC-PDDC", "public-domain", "PDDL-*", "Unlicense", "CC-BY-[0-9]*", "CC-BY-SA-[0-9]*", "ODC-By-*", "ODbL-*",
+    "MIT", "MIT-0", "Apache-2.0", "BSD-*", "ISC", "0BSD", "OGL-UK-*", "GFDL-*",
+)  # fmt: skip
+"""Licences that allow use, change and redistribution for any purpose: SPDX identifiers as patterns."""
+
+_BATCH_ROWS = 4096
+_BATCH_BYTES = 8 << 20
+
+
+class IngestParams(Params):
+    """What `ingest` may be told."""
+
+    path: str | list[str] = place(
+        description="File, folder, glob (`**`: any depth), run or dataset, or a list of them."
+    )
+    format: Literal[tuple(formats.READERS)] | None = Field(  # type: ignore[valid-type]
+        None, description="Format of the files; told by suffix or content when left out."
+    )
+    kind: Literal["text", "qa", "mcqa"] = Field("text", description="What a row is; says which columns make its text.")
+    columns: dict[str, str] | None = Field(
+        None, description="Record field -> column of the file (`meta.lang`: nested); by equal names when left out."
+    )
+    keep: list[str] | Literal["all", "none"] = Field("all", description="Other columns to keep, as JSON in `extra`.")
+    source: str | None = Field(None, min_length=1, description="Name of the source; the step's id when left out.")
+    language: str | None = Field(None, description="Language of rows whose column says none.")
+    category: Literal[CATEGORIES] | None = Field(None, description="Category of rows whose column says none.")  # type: ignore[valid-type]
+    licence: str = Field("unknown", description="Licence (SPDX) of rows whose column says none.")
+    attribution: str | None = Field(None, description="Whom to credit, for rows whose column says none.")
+    url: str | None = Field(None, description="Address of rows whose column says none.")
+    split: str | None = Field(None, description="Split of rows whose column says none.")
+    delimiter: str | None = Field(None, description="Between the fields of csv and tsv; comma and tab when left out.")
+    quoting: bool = Field(True, description="Whether quotes mean anything in csv and tsv.")
+    header: list[str] | None = Field(None, min_length=1, description="Column names, for csv and tsv without a header.")
+    permissive: list[str] = decision(
+        list(PERMISSIVE), description="Licences (patterns) that the reason `licence` passes."
+    )
+    block_mb: int = speed(8, ge=1, le=256, description="Megabytes read at a time.")
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, label: str | None) -> str | None:
+        return None if label is None else registry().normalise(label)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_byte(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and (len(delimiter.encode()) != 1 or delimiter in '"\r\n'):
+            raise ValueError("a delimiter is one ASCII character, no quote and no line end")
+        return delimiter
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> Self:
+        known = [*ROLES[self.kind], *FIELDS]
+        for name in self.columns or ():
+            if name not in known:
+                fields = ", ".join(known)
+                raise ValueError(f"columns: no field '{name}' for {self.kind}{nearest(name, known)} ({fields})")
+        return self
+
+
+def _not_permissive(batch: pa.RecordBatch, params: IngestParams, languages: tuple[str, ...]) -> pa.Array:
+    """True where the licence matches none of `params.permissive` (case does not matter) or is not known."""
+    patterns = [pattern.lower() for pattern in params.permissive]
+    good = [
+        licence
+        for licence in pc.unique(batch["licence"]).to_pylist()
+        if licence and any(fnmatchcase(licence.lower(), pattern) for pattern in patterns)
+    ]
+    return pc.invert(pc.is_in(batch["licence"], pa.array(good, pa.string())))
+
+
+class Ingest(Source):
+    """Files of known formats become records."""
+
+    name, version, Params = "ingest", 1, IngestParams
+    writes = tuple(RECORD)
+    reasons = {"licence": Reason("the licence is not one of `permissive`", _not_permissive, params=("permissive",))}
+
+    def __init__(self, params: IngestParams, context: Context = Context()):  # noqa: B008 (frozen)
+        super().__init__(params, context)
+        self._digests: Digests | None = None
+        self._constants = {
+            name: value
+            for name in ("language", "category", "licence", "attribution", "url", "split")
+            if (value := getattr(params, name)) is not None
+        }
+        self._mapping = Mapping(
+            source=params.source or context.step or self.name,
+            kind=params.kind,
+            columns=params.columns,
+            constants=self._constants,
+            keep=params.keep if isinstance(params.keep, str) else tuple(params.keep),
+        )
+        self._options = Options(
+            wanted=self._mapping.wanted,
+            required=self._mapping.required,
+            keep=self._mapping.keep,
+            delimiter=params.delimiter,
+            quoting=params.quoting,
+            header=tuple(params.header) if params.header else None,
+            block_bytes=params.block_mb << 20,
+        )
+
+    # -- what there is --------------------------------------------------------------------------
+
+    def snapshot(self) -> str:
+        """Digest of all files with their locators; the same wherever they lie."""
+        return keys.digest(sorted(partition.digest for partition in self.partitions()))
+
+    def partitions(self) -> list[Partition]:
+        """See `formats.partitions`. Raises Fatal when nothing matches, or a format is not known."""
+        if self._digests is None:
+            self._digests = Digests(self.context.state)
+        return partitions(self._files(), self._digests)
+
+    def notes(self) -> list[str]:
+        """`jsonl: 12 files, 340.2 MB` for each format."""
+        files, size = Counter[str](), Counter[str]()
+        for file, format in self._files():
+            files[format] += 1
+            size[format] += file.size
+        return [
+            f"{name}: {count:,} file{'s' * (count != 1)}, {size[name] / 1e6:,.1f} MB"
+            for name, count in sorted(files.items())
+        ]
+
+    def _files(self) -> list[tuple[Found, str]]:
+        paths = [self.params.path] if isinstance(self.params.path, str) else self.params.path
+        try:
+            found = find([fill(path) for path in paths], self.context.root)
+        except KeyError as error:
+            raise Missing(f"{self._mapping.source}: the environment variable {error.args[0]} is not set") from None
+        except (NothingFound, SameLocator) as error:
+            raise Fatal(str(error)) from None
+        return [(file, self._format(file)) for file in found]
+
+    def _format(self, file: Found) -> str:
+        if self.params.format or file.error:
+            return self.params.format or "unknown"
+        if file.dataset:
+            return "arrow"
+        try:
+            return formats.guess(file.path)
+        except formats.UnknownFormat as error:
+            raise Fatal(str(error)) from None
+        except OSError:
+            return "unknown"  # the reader will say what is wrong with it
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def read(self, spec: dict[str, Any], reject: Callable[[Bad], None]) -> Iterator[pa.RecordBatch]:
+        """Records of the files of one partition, about 4,096 rows or 8 MB at a time.
+
+        All batches have the same columns: RECORD, and the score columns that any of the files brings.
+        """
+        holds = [self._holds_records(file) for file in spec["files"]]
+        scores = {field.name: field for schema in holds if schema for field in schema if field.name not in RECORD.names}
+        whole = schema_with(scores[name] for name in sorted(scores))
+        waiting: list[pa.RecordBatch] = []
+        rows = size = 0
+        for file, schema in zip(spec["files"], holds, strict=True):
+            for batch in self._file(file, whole if schema else None, reject):
+                if waiting and (rows + batch.num_rows > _BATCH_ROWS or size > _BATCH_BYTES):
+                    yield pa.concat_batches(waiting)
+                    waiting, rows, size = [], 0, 0
+                waiting.append(conform(batch, whole))
+                rows, size = rows + batch.num_rows, size + batch.nbytes
+        if waiting:
+            yield pa.concat_batches(waiting)
+
+    def _holds_records(self, file: dict[str, Any]) -> pa.Schema | None:
+        """Columns of a file that holds records already, else None."""
+        if "error" in file or file["format"] not in ("record", "arrow", "parquet"):
+            return None
+        schema = schema_of(file["path"])
+        if schema is None or file["format"] == "record":
+            return schema
+        return schema if self.params.columns is None and is_record(schema) else None
+
+    def _file(
+        self, file: dict[str, Any], schema: pa.Schema | None, reject: Callable[[Bad], None]
+    ) -> Iterator[pa.RecordBatch]:
+        """Records of one file, or of its range; of `schema` when they are records already."""
+        locator = file["locator"]
+        whole_file: tuple[str, str] | None = None  # what is wrong with all rows of the file
+        lost = 0
+        try:
+            if "error" in file or file["format"] not in formats.READERS:
+                raise OSError(0, file.get("error", "it could not be looked at"))
+            for chunk in formats.reader(file["format"])(Span.of(file), self._options):
+                for bad in chunk.bad:
+                    reject(Bad(f"{locator}#{bad.locator}" if bad.locator else locator, bad.error, bad.message))
+                if whole_file is None and chunk.batch.num_rows:
+                    try:
+                        batch, wrong = self._records(chunk, locator, schema)
+                    except MissingColumn as error:
+                        whole_file = "missing_column", str(error)
+                    except ValueError as error:
+                        whole_file = "schema", str(error)
+                    else:
+                        for bad in wrong:
+                            reject(bad)
+                        yield from pieces(batch, _BATCH_BYTES)
+                if whole_file is not None:
+                    lost += chunk.batch.num_rows
+        except OSError as error:
+            reject(Bad(locator, "unreadable", error.strerror or type(error).__name__))
+        if whole_file is not None:
+            reject(Bad(locator, whole_file[0], f"{whole_file[1]} ({lost:,} rows are lost)"))
+
+    def _records(self, chunk: Chunk, locator: str, schema: pa.Schema | None) -> tuple[pa.RecordBatch, list[Bad]]:
+        if schema is not None:
+            return as_records(chunk, locator, schema, self._constants)
+        return to_records(chunk, locator, self._mapping)

@@ -1,0 +1,157 @@
+"""Tell language and script of each row, or say `und`: never a guess.
+
+The model is ours (see `models/medcorpus-langid-1.md`) or any fastText file, such as lid.176 or GlotLID,
+given by path. The label a source came with stays in `langid_declared`, so that lies can be seen.
+`langdetect` may be asked for a seeded second opinion on rows the model is unsure of: when it disagrees
+the row becomes `und`.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from medcorpus.core.errors import Missing
+from medcorpus.core.languages import UnknownLanguage, registry
+from medcorpus.core.params import Params, decision, fill, place
+from medcorpus.core.schema import with_columns
+from medcorpus.core.stage import Map, Reason
+
+UNDETERMINED = "und"
+SHIPPED = "medcorpus"
+
+
+class LangidParams(Params):
+    """What `langid` may be told."""
+
+    model: str = place(
+        SHIPPED, description="`medcorpus` for the shipped model, or the path of a fastText file (lid.176, GlotLID)."
+    )
+    labels: Literal["lid176", "sib200"] | None = Field(
+        None, description="Whose labels the model speaks, where an alias means different things (`als`)."
+    )
+    und_below: float = Field(0.3, ge=0, le=1, description="Below this score the language is `und`.")
+    second_opinion: Literal["none", "langdetect"] = Field(
+        "none", description="Ask another identifier about unsure rows; disagreement makes `und`."
+    )
+    unsure_below: float = Field(0.7, ge=0, le=1, description="Rows below this score get the second opinion.")
+    min_score: float = decision(0.5, ge=0, le=1, description="Below this score a row is `wrong_language`.")
+    sure: float = decision(0.7, ge=0, le=1, description="From this score on, a contradicted label is `mislabelled`.")
+
+
+def _wrong_language(batch: pa.RecordBatch, params: LangidParams, languages: tuple[str, ...]) -> pa.Array:
+    wanted = pc.is_in(batch["language"], pa.array(languages, pa.string()))
+    unsure = pc.less(pc.fill_null(batch["language_score"], 0.0), params.min_score)
+    return pc.or_(pc.invert(wanted), unsure)
+
+
+def _mislabelled(batch: pa.RecordBatch, params: LangidParams, _: tuple[str, ...]) -> pa.Array:
+    differs = pc.not_equal(batch["langid_declared"], batch["language"])
+    known = pc.and_(pc.not_equal(batch["language"], UNDETERMINED), pc.not_equal(batch["langid_declared"], UNDETERMINED))
+    return pc.and_(pc.and_(differs, known), pc.greater_equal(batch["language_score"], params.sure))
+
+
+class Langid(Map):
+    """Writes `language`, `script`, `language_score`; keeps what was declared."""
+
+    name, version, Params = "langid", 1, LangidParams
+    reads = ("text", "language")
+    writes = (
+        pa.field("language", pa.string()),
+        pa.field("script", pa.string()),
+        pa.field("language_score", pa.float32()),
+        pa.field("langid_declared", pa.string()),
+        pa.field("langid_second", pa.string()),
+    )
+    reasons = {
+        "wrong_language": Reason(
+            "not one of the recipe's languages, or not surely so",
+            _wrong_language, ("min_score",), languages=True, score="language_score",
+        ),
+        "mislabelled": Reason(
+            "the source's own label names another language", _mislabelled, ("sure",), score="language_score"
+        ),
+    }  # fmt: skip
+
+    def _path(self) -> Path:
+        from medcorpus.text.lid import shipped_model
+
+        if self.params.model == SHIPPED:
+            return shipped_model()
+        path = Path(self.context.root) / fill(self.params.model)
+        if not path.is_file():
+            raise Missing(f"langid: there is no model file {path}; use `model: {SHIPPED}` or put the file there")
+        return path
+
+    def resource_digests(self) -> dict[str, str]:
+        """The model, and what its texts go through first, decide what is written."""
+        from hashlib import blake2b, file_digest
+
+        from medcorpus.text.lid import NORMALISE_VERSION, OWN_PREFIX
+
+        path = self._path()
+        with path.open("rb") as stream:
+            model = file_digest(stream, lambda: blake2b(digest_size=16)).hexdigest()
+        return {"model": model, "normalise": str(NORMALISE_VERSION) if path.name.startswith(OWN_PREFIX) else ""}
+
+    def open(self) -> None:
+        """Load the model."""
+        from medcorpus.text.lid import Model
+
+        self._model = Model(self._path())
+        self._codes: dict[str, tuple[str, str | None]] = {"zxx": (UNDETERMINED, None)}
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Score every row by its whole text."""
+        from medcorpus.text.lid import script_of
+
+        texts = pc.fill_null(batch["text"], "").to_pylist()
+        labels, scores = self._model.predict(texts, k=1)
+        language, script, second = [], [], []
+        for text, label, score in zip(texts, labels, scores, strict=True):
+            code, written = self._code(label[0]) if label else (UNDETERMINED, None)
+            if not score or score[0] < self.params.und_below:
+                code = UNDETERMINED
+            other = None
+            if self.params.second_opinion == "langdetect" and score and score[0] < self.params.unsure_below:
+                other = second_opinion(text)
+                code = code if other == code else UNDETERMINED
+            language.append(code)
+            script.append(written if code != UNDETERMINED and written else script_of(text))
+            second.append(other)
+        found = pa.array([score[0] if score else 0.0 for score in scores], pa.float32())
+        return with_columns(
+            batch,
+            {
+                "language": pa.array(language, pa.string()),
+                "script": pa.array(script, pa.string()),
+                "language_score": found,
+                "langid_declared": batch["language"],
+                "langid_second": pa.array(second, pa.string()),
+            },
+        )
+
+    def _code(self, label: str) -> tuple[str, str | None]:
+        """Language and script behind a label of the model; each label is looked up once.
+
+        A label that the registry does not know becomes `und`: foreign models have 2,000 of them.
+        """
+        if label not in self._codes:
+            try:
+                self._codes[label] = tuple(registry().label(label, self.params.labels))  # type: ignore[assignment]
+            except UnknownLanguage:
+                self._codes[label] = (UNDETERMINED, None)
+        return self._codes[label]
+
+
+def second_opinion(text: str) -> str:
+    """What langdetect says, seeded so that the same text always gets the same answer; `und` if nothing."""
+    from langdetect import DetectorFactory, LangDetectException, detect
+
+    DetectorFactory.seed = 0
+    try:
+        return registry().normalise(detect(text[:4000]), "langdetect")
+    except (LangDetectException, UnknownLanguage):
+        return UNDETERMINED

@@ -1,0 +1,141 @@
+"""`quality`: how much of a text is prose, in figures that mean the same in every script.
+
+It measures only (`text.measures` says how each figure is defined) and drops nothing; `select` does, for
+
+    too_short    fewer words than `min_words`
+    low_quality  any other limit passed
+
+The defaults keep short medical texts: an exam question, a leaflet, a line of a dose table. They let go what
+a page leaves behind besides its text: menus, style sheets, base64, rows of symbols, a line printed thirty
+times. Figures about repetition say nothing about a few words, where one word in three is the most frequent
+one by nature; those limits hold from `repetition_from` words on. A limit of null is off. A row without text
+is measured as empty.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from medcorpus.core.params import Params, decision
+from medcorpus.core.schema import with_columns
+from medcorpus.core.stage import Map, Reason
+
+
+class QualityParams(Params):
+    """Limits only: none of them changes a column."""
+
+    min_words: int | None = decision(4, ge=0, description="fewest words; Han: 2 characters, Thai: 4")
+    min_letter_ratio: float | None = decision(
+        0.2, ge=0, le=1, description="smallest share of letters and marks in what is no space"
+    )
+    max_digit_ratio: float | None = decision(0.5, ge=0, le=1, description="largest share of digits")
+    max_symbol_ratio: float | None = decision(
+        0.2, ge=0, le=1, description="largest share of symbols (+ = < | # * @ { } ...; not punctuation)"
+    )
+    max_mean_word_length: float | None = decision(20.0, gt=0, description="longest mean word, in characters")
+    max_longest_run: int | None = decision(200, ge=1, description="longest run of one character")
+    max_braced: float | None = decision(
+        0.3, ge=0, le=1, description="largest share of text between { and } (style sheets, scripts, JSON)"
+    )
+    max_duplicate_lines: float | None = decision(
+        0.3, ge=0, le=1, description="largest share of text in lines seen before in the same document"
+    )
+    max_top_word: float | None = decision(0.4, ge=0, le=1, description="largest share of the most frequent word")
+    max_repeated_ngrams: float | None = decision(
+        0.6, ge=0, le=1, description="largest share of text in groups of 5 words seen before"
+    )
+    max_menu: float | None = decision(
+        0.6, ge=0, le=1, description="largest share of words in what looks like a menu (short items, bars of links)"
+    )
+    repetition_from: int = decision(30, ge=0, description="words from which the limits on repetition and menus hold")
+
+
+# limit -> (column, whether it holds only from `repetition_from` words on)
+_LIMITS = {
+    "min_letter_ratio": ("quality_letter_ratio", False),
+    "max_digit_ratio": ("quality_digit_ratio", False),
+    "max_symbol_ratio": ("quality_symbol_ratio", False),
+    "max_mean_word_length": ("quality_mean_word_length", False),
+    "max_longest_run": ("quality_longest_run", False),
+    "max_braced": ("quality_braced", False),
+    "max_duplicate_lines": ("quality_duplicate_lines", True),
+    "max_top_word": ("quality_top_word", True),
+    "max_repeated_ngrams": ("quality_repeated_ngrams", True),
+    "max_menu": ("quality_menu", True),
+}
+
+
+def _beyond(batch: pa.RecordBatch, name: str, limit: float) -> pa.Array:
+    """Rows on the wrong side of a limit, compared in the column's own type: 0.3 is not above 0.3."""
+    column = batch.column(_LIMITS[name][0])
+    compare = pc.less if name.startswith("min_") else pc.greater
+    return compare(column, pa.scalar(limit, column.type))
+
+
+def _too_short(batch: pa.RecordBatch, params: QualityParams, languages: tuple[str, ...]) -> pa.Array:
+    if params.min_words is None:
+        return pa.repeat(pa.scalar(False), batch.num_rows)
+    return pc.less(batch.column("quality_words"), params.min_words)
+
+
+def _low_quality(batch: pa.RecordBatch, params: QualityParams, languages: tuple[str, ...]) -> pa.Array:
+    drops = pa.repeat(pa.scalar(False), batch.num_rows)
+    enough = pc.greater_equal(batch.column("quality_words"), params.repetition_from)
+    for name, (_, repetition) in _LIMITS.items():
+        limit = getattr(params, name)
+        if limit is not None:
+            beyond = _beyond(batch, name, limit)
+            drops = pc.or_(drops, pc.and_(beyond, enough) if repetition else beyond)
+    return drops
+
+
+class Quality(Map):
+    """Adds the figures of `text.measures` as columns."""
+
+    name = "quality"
+    Params = QualityParams
+    reads = ("text",)
+    writes = (
+        pa.field("quality_chars", pa.int32()),
+        pa.field("quality_letters", pa.int32()),
+        pa.field("quality_words", pa.int32()),
+        pa.field("quality_letter_ratio", pa.float32()),
+        pa.field("quality_digit_ratio", pa.float32()),
+        pa.field("quality_symbol_ratio", pa.float32()),
+        pa.field("quality_mean_word_length", pa.float32()),
+        pa.field("quality_longest_run", pa.int32()),
+        pa.field("quality_braced", pa.float32()),
+        pa.field("quality_duplicate_lines", pa.float32()),
+        pa.field("quality_top_word", pa.float32()),
+        pa.field("quality_repeated_ngrams", pa.float32()),
+        pa.field("quality_menu", pa.float32()),
+    )
+    reasons = {
+        "too_short": Reason("fewer words than min_words", _too_short, ("min_words",), score="quality_words"),
+        "low_quality": Reason(
+            "too few letters, too many digits or symbols, code, or repetition",
+            _low_quality,
+            (*_LIMITS, "repetition_from"),
+        ),
+    }
+
+    def open(self) -> None:
+        """Load the kernel."""
+        from medcorpus.text import measures
+
+        measures.counts(pa.array(["warm"]))
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """`batch` with the columns of `writes`."""
+        from medcorpus.text.measures import counts, shares
+
+        found: dict[str, Any] = counts(batch.column("text"))
+        found |= shares(found)
+        return with_columns(
+            batch,
+            {
+                field.name: (field, pa.array(found[field.name.removeprefix("quality_")]).cast(field.type))
+                for field in self.writes
+            },
+        )

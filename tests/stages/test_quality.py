@@ -1,0 +1,184 @@
+"""`quality`: short medical texts stay in every script, debris goes, and any limit can be switched off."""
+
+import base64
+import random
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from medcorpus.core.params import role_of
+from medcorpus.core.schema import RECORD
+from medcorpus.core.stage import verb
+from medcorpus.stages.quality import _LIMITS, Quality
+from tests.records import records
+
+GOOD = {
+    "chinese question": "患者男，45岁，突发胸痛2小时，心电图示V1～V4导联ST段抬高，"
+    "最可能的诊断是下列哪一项？\nA. 心肌梗死\nB. 心绞痛\nC. 肺栓塞",
+    "thai sentence": "รับประทานยาครั้งละ 1 เม็ด วันละ 3 ครั้ง หลังอาหาร",
+    "amharic leaflet": "ይህንን መድኃኒት በቀን 2 ጊዜ ከምግብ በኋላ ይውሰዱ። ሕፃናት በሚደርሱበት ቦታ አያስቀምጡ።",
+    "hausa": "A sha ƙwaya ɗaya sau biyu a rana bayan cin abinci.",
+    "hindi": "दिन में दो बार ५०० मि.ग्रा. की गोली भोजन के बाद लें।",
+    "burmese": "တစ်နေ့ ၃ ကြိမ် အစာစားပြီး သောက်ပါ။",
+    "khmer": "លេបថ្នាំ ២ គ្រាប់ក្នុងមួយថ្ងៃ បន្ទាប់ពីបាយ។",
+    "tibetan": "ཉིན་རེར་སྨན་རིལ་གཉིས་བཟའ་དགོས།",
+    "japanese": "１日３回、食後に服用してください。",
+    "arabic": "يُؤخَذ قرص واحد كل ٨ ساعات بعد الأكل.",
+    "dose line": "Amoxicillin 500 mg 3x/day 7 d",
+    "dose table": "| Drug | Dose | Interval |\n|---|---|---|\n| Amoxicillin | 500 mg | 8 h |\n"
+    "| Doxycycline | 100 mg | 12 h |\n| Ciprofloxacin | 500 mg | 12 h |\n"
+    "| Metronidazole | 400 mg | 8 h |\n| Ceftriaxone | 1 g | 24 h |",
+    "table of words": "| Drug | Indication | Side effect |\n|---|---|---|\n| Amoxicillin | Pneumonia | Rash |\n"
+    "| Metformin | Type 2 diabetes | Nausea |\n| Warfarin | Atrial fibrillation | Bleeding |\n"
+    "| Amlodipine | Hypertension | Ankle oedema |\n| Salbutamol | Asthma | Tremor |\n"
+    "| Levothyroxine | Hypothyroidism | Palpitations |\n| Furosemide | Heart failure | Low potassium |",
+    "order": "Sensitivity: PCR > antigen test > symptoms alone, in the first days of the disease.",
+    "laboratory": "Na+ 135-145 mmol/L, K+ 3.5-5.0 mmol/L, Cl- 98-106 mmol/L, HCO3- 22-28 mmol/L",
+    "options that look alike": "After exposure the patient must be seen within\n"
+    + "\n".join(f"{hours} hours by the occupational health service." for hours in (2, 6, 24, 48, 72)),
+    "short question": "What causes septic shock?",
+    "german": "Herzinsuffizienz: Therapie mit ACE-Hemmern, Betablockern und Diuretika.",
+    "finnish": "Verenpainelääkkeiden käyttöaiheet ja haittavaikutukset iäkkäillä potilailla",
+}  # fmt: skip
+
+MENU = ("Home", "About us", "Our doctors", "Departments", "Cardiology", "News & events", "Careers", "Contact",
+        "Find a doctor", "Patient portal", "Privacy policy", "Terms of use", "Site map", "Log in", "Register",
+        "Search", "English", "Français", "Share", "Print", "Newsletter", "Follow us", "Imprint")  # fmt: skip
+_noise = random.Random(1).randbytes
+
+BAD = {
+    "menu": "\n".join(MENU),
+    "menu in a line": " | ".join(MENU),
+    "menu with trail": "Home > Services > Outpatients > Opening hours\n" + " | ".join(MENU),
+    "cookie banner": "We use cookies. Accept all | Necessary cookies only | Save my settings\n"
+    "By a click on \"Accept all\" you agree to the use of cookies.\n"
+    "Necessary (always on) | Statistics | Marketing | External media\n"
+    "Data protection | Imprint | Cookie policy | Show more | Close",
+    "chinese menu": "\n".join(["首页", "关于我们", "新闻中心", "科室介绍", "专家团队", "联系我们", "网站地图"] * 3),
+    "base64": base64.b64encode(_noise(3000)).decode(),
+    "base64 in lines": base64.encodebytes(_noise(3000)).decode(),
+    "symbols": "=+=+=+= ***** ##### >>>>> <<<<< ~~~~~ a b c d",
+    "one symbol": "Some words and then " + "=" * 500,
+    "line thirty times": "Click here to make an appointment with our team today.\n" * 30,
+    "sentence thirty times": "Click here to make an appointment with our team today. " * 30,
+    "chinese line thirty times": "点击这里预约我们的专家门诊。" * 30,
+    "css": "body {\n  font-family: Arial, sans-serif;\n  margin: 0;\n  padding: 0;\n  line-height: normal;\n}\n"
+    ".menu a:hover {\n  text-decoration: underline;\n  background-color: white;\n}\n",
+    "minified css": ".nav{display:block;margin:0 auto}.nav a:hover{color:#fff}"
+    "@media (max-width:600px){.nav{display:none}}",
+    "json": '{"name": "patient", "items": [{"id": 1, "label": "one"}, {"id": 2, "label": "two"}]}',
+    "one word for ever": "fever " * 60,
+    "digits": "12 44 91 3.5 6.02 88 17 a 23 45",
+}  # fmt: skip
+
+
+def scored(*texts, **params):
+    stage = Quality(Quality.Params(**params))
+    stage.open()
+    return stage, stage.apply(records(texts))
+
+
+def dropped(text, **params):
+    stage, batch = scored(text, **params)
+    return [name for name, reason in Quality.reasons.items() if reason.drops(batch, stage.params, ())[0].as_py()]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_stays(name):
+    assert dropped(GOOD[name]) == []
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_goes(name):
+    assert dropped(BAD[name]) == ["low_quality"]
+
+
+@pytest.mark.parametrize("text", [None, "", " \n", "Fever", "Read more", "Take twice daily", "=====", "发热"])
+def test_too_short(text):
+    assert "too_short" in dropped(text)
+
+
+# One text for each limit, and the limit that alone lets it go.
+LIMITS = {
+    "min_letter_ratio": ("5 5 5 a", 0.3),
+    "max_digit_ratio": ("5 5 5 a", 0.7),
+    "max_symbol_ratio": ("a + b + c", 0.3),
+    "max_mean_word_length": ("abcdef abcdef abcdef", 5.5),
+    "max_longest_run": ("a b caaaa", 3),
+    "max_braced": ("a b c {d}", 0.3),
+    "max_duplicate_lines": ("a b c\na b c", 0.4),
+    "max_top_word": ("a a a b", 0.7),
+    "max_repeated_ngrams": ("a b c d e a b c d e", 0.4),
+    "max_menu": ("a b c\nd e", 0.9),
+}
+
+
+def test_each_limit_works_alone_and_goes_off_with_null():
+    assert set(LIMITS) == set(_LIMITS) == set(Quality.Params.model_fields) - {"min_words", "repetition_from"}
+    off = dict.fromkeys([*LIMITS, "min_words"]) | {"repetition_from": 0}
+    for name, (text, limit) in LIMITS.items():
+        assert dropped(text, **off) == []
+        assert dropped(text, **off | {name: limit}) == ["low_quality"], name
+    everything = [*BAD.values(), *GOOD.values(), "", "a", None]
+    assert all(dropped(text, **off) == [] for text in everything)
+
+
+def test_repetition_limits_wait_for_enough_words():
+    text = "a b c d e a b c d e"
+    params = {"max_repeated_ngrams": 0.4}
+    assert dropped(text, **params, repetition_from=10) == ["low_quality"]
+    assert dropped(text, **params, repetition_from=11) == []
+
+
+def test_a_value_at_the_limit_stays():
+    for limit in (0.1, 0.3, 0.7):  # shares are float32, limits are not
+        text = "+" * round(limit * 10) + "abcdefghij"[round(limit * 10) :]
+        off = dict.fromkeys([*LIMITS, "min_words"])
+        assert dropped(text, **off | {"max_symbol_ratio": limit}) == []
+        assert dropped(text + "+", **off | {"max_symbol_ratio": limit}) == ["low_quality"]
+
+
+def test_columns():
+    _, batch = scored("Fever 5 mg.\nFever 5 mg.", None)
+    assert batch.schema == pa.schema([*RECORD, *Quality.writes], RECORD.metadata)
+    first, second = ({name: row[name] for name in row if name.startswith("quality_")} for row in batch.to_pylist())
+    assert first["quality_chars"] == 23
+    assert (first["quality_letters"], first["quality_words"]) == (14, 6)
+    assert first["quality_top_word"] == pytest.approx(1 / 3)
+    assert first["quality_duplicate_lines"] == 0.5
+    assert set(second.values()) == {0}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.sampled_from([*GOOD.values(), *BAD.values()]), st.text()), max_size=8))
+def test_batches_of_one_say_the_same(texts):
+    stage, whole = scored(*texts)
+    single = [stage.apply(records(texts).slice(at, 1)) for at in range(len(texts))]
+    assert whole.to_pylist() == [row for batch in single for row in batch.to_pylist()]
+    for reason in Quality.reasons.values():
+        drops = reason.drops(whole, stage.params, ())
+        assert (len(drops), drops.null_count) == (len(texts), 0)
+
+
+def test_contract():
+    assert verb(Quality) == "map"
+    assert set(Quality.reads) <= set(RECORD.names)
+    assert all(role_of(field) == "decision" for field in Quality.Params.model_fields.values())
+    assert all(field.description for field in Quality.Params.model_fields.values())
+    named = {name for reason in Quality.reasons.values() for name in reason.params}
+    assert named == set(Quality.Params.model_fields)
+    assert {column for column, _ in _LIMITS.values()} <= {field.name for field in Quality.writes}
+    with pytest.raises(ValidationError):
+        Quality.Params(max_symbol_ratio=1.5)
+    with pytest.raises(ValidationError):
+        Quality.Params(min_word=1)
+
+
+def test_import_is_light():
+    code = "import sys, medcorpus.stages.quality; sys.exit('numba' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
