@@ -410,7 +410,8 @@ async def _isolate(stage: Stage, batch: pa.RecordBatch) -> Outcome:
             raise MedcorpusError(f"{stage.name}: a map must keep its rows ({batch.num_rows} in, {made.num_rows} out)")
         return Outcome(made, np.arange(batch.num_rows), [])
     if batch.num_rows == 0:
-        raise MedcorpusError(f"{stage.name} fails on an empty batch: {type(problem).__name__}") from problem
+        # no row, so the message quotes none
+        raise MedcorpusError(f"{stage.name} fails on an empty batch: {type(problem).__name__}: {problem}") from problem
     if batch.num_rows == 1:
         nothing = await _isolate(stage, batch.slice(0, 0))
         return Outcome(nothing.batch, np.empty(0, np.int64), [(0, problem)])

@@ -78,8 +78,13 @@ def _sniff(head: bytes) -> str | None:
         return "jsonl"
     for name, delimiter in (("tsv", "\t"), ("csv", ",")):
         counts = {line.count(delimiter) for line in lines}
-        if len(lines) > 1 and len(counts) == 1 and 0 not in counts:
-            return name
+        if (
+            len(lines) > 1
+            and len(counts) == 1
+            and 0 not in counts
+            and not any(f"{delimiter} " in line for line in lines)
+        ):
+            return name  # a comma with a blank behind it is prose
     return None
 
 

@@ -7,11 +7,12 @@ so that memory does not grow with the file. What is wrong with a row or with the
 
 import base64
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 import orjson
 import pyarrow as pa
@@ -95,6 +96,23 @@ class Reader(Protocol):
 def failed(place: str, error: str, message: str) -> Chunk:
     """A chunk that only says what is wrong."""
     return Chunk(bad=[Bad(place, error, message)])
+
+
+def locators(chunk: Chunk, file: str) -> pa.Array:
+    """Locator of each row of a chunk of `file`: `file#place`, or `file` when the file is one row."""
+    if chunk.places is None:
+        return pa.repeat(file, chunk.batch.num_rows)
+    return pc.binary_join_element_wise(file, chunk.places, "#")
+
+
+def open_bytes(path: str) -> BinaryIO:
+    """A file for reading, unbuffered. Paths of data are utf-8 on disk, whatever the locale says."""
+    return open(path.encode(), "rb", buffering=0)  # noqa: PTH123
+
+
+def size_of(path: str) -> int:
+    """Bytes of a file."""
+    return os.stat(path.encode()).st_size  # noqa: PTH116
 
 
 def line_places(numbers: pa.Array) -> pa.Array:

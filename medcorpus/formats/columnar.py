@@ -4,12 +4,11 @@ The row of a place is counted from 0 in the whole file, as every tool that opens
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 
 from medcorpus.core.schema import SCHEMA_KEY
-from medcorpus.formats.base import Chunk, Options, Span, failed, row_places
+from medcorpus.formats.base import Chunk, Options, Span, failed, open_bytes, row_places, size_of
 
 RECORD_COLUMNS = ("id", "kind", "text", "source", "locator")
 _MAX_ROWS = 4096
@@ -52,7 +51,7 @@ def read_parquet(span: Span, options: Options) -> Iterator[Chunk]:
 
 def read_arrow(span: Span, options: Options) -> Iterator[Chunk]:
     """Rows of an Arrow IPC file (batches `span.start` to `span.end`) or stream."""
-    if not Path(span.path).stat().st_size:
+    if not size_of(span.path):
         yield failed("", "empty", "the file is empty")
         return
     row = span.first_row
@@ -101,7 +100,7 @@ def read_record(span: Span, options: Options) -> Iterator[Chunk]:
 
 
 def _is_parquet(path: str) -> bool:
-    with Path(path).open("rb") as file:
+    with open_bytes(path) as file:
         return file.read(4) == b"PAR1"
 
 
@@ -127,7 +126,7 @@ def _columns(schema: pa.Schema, options: Options) -> list[str] | None:
 def _broken(path: str, error: Exception, format: str) -> Chunk:
     if isinstance(error, OSError) and error.errno is not None:
         raise error
-    if not Path(path).stat().st_size:
+    if not size_of(path):
         return failed("", "empty", "the file is empty")
     return failed("", "broken", f"not a {format} file, or one that breaks off before its end")
 

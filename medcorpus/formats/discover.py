@@ -54,7 +54,7 @@ def find(patterns: list[str], base: str) -> list[Found]:
     for pattern in patterns:
         files = list(_expand(pattern, base))
         if not files:
-            raise NothingFound(f"no file matches {pattern} (looked in {_root_of(Path(base, pattern))[0]})")
+            raise NothingFound(f"no file matches {pattern} (looked in {_root_of(pattern, base)[0]})")
         for file in files:
             if file.path in by_path:
                 continue
@@ -69,14 +69,14 @@ def find(patterns: list[str], base: str) -> list[Found]:
 
 
 def _expand(pattern: str, base: str) -> Iterator[Found]:
-    path = Path(base, pattern)
+    path = Path(_native(base), _native(pattern))
     if path.is_dir():
         folder = path / "dataset" if (path / "dataset" / "state.json").exists() else path
         yield from _below(folder, folder, ())
     elif path.exists() or os.path.lexists(path):
         yield _found(path, path.parent)
     else:
-        root, parts = _root_of(path)
+        root, parts = _root_of(_native(pattern), _native(base))
         seen = set()
         for found in _match(root, root, parts):
             if found.path not in seen:
@@ -84,11 +84,11 @@ def _expand(pattern: str, base: str) -> Iterator[Found]:
                 yield found
 
 
-def _root_of(path: Path) -> tuple[Path, tuple[str, ...]]:
+def _root_of(pattern: str, base: str) -> tuple[Path, tuple[str, ...]]:
     """The longest leading folder without a wildcard, and the rest of the parts."""
-    parts = path.parts
+    parts = Path(pattern).parts
     wild = next((i for i, part in enumerate(parts) if _WILD.search(part)), len(parts) - 1)
-    return Path(*parts[:wild]), parts[wild:]
+    return Path(base, *parts[:wild]), parts[wild:]
 
 
 def _match(folder: Path, root: Path, parts: tuple[str, ...], above: tuple[tuple[int, int], ...] = ()) -> Iterator[Found]:  # fmt: skip # noqa: E501
@@ -106,19 +106,22 @@ def _match(folder: Path, root: Path, parts: tuple[str, ...], above: tuple[tuple[
     if isinstance(entries, Found):
         yield entries
         return
+    if not entries:
+        return
     above = (*above, _id(folder))
     if part == "**" and rest:
         yield from _match(folder, root, rest, above[:-1])
     for entry in entries:
         if part == "**":
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from _match(Path(entry.path), root, parts, above)
             elif not rest:
                 yield _found(Path(entry.path), root)
-        elif fnmatchcase(_nfc(entry.name), _nfc(part)):
-            if not rest and not entry.is_dir():
+        elif fnmatchcase(_nfc(_utf8(entry.name)), _nfc(_utf8(part))):
+            folder_too = _is_folder(entry)
+            if not rest and not folder_too:
                 yield _found(Path(entry.path), root)
-            elif rest and entry.is_dir():
+            elif rest and folder_too:
                 yield from _match(Path(entry.path), root, rest, above)
 
 
@@ -128,13 +131,15 @@ def _below(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> Iter
     if isinstance(entries, Found):
         yield entries
         return
+    if not entries:
+        return
     above = (*above, _id(folder))
     listed = _listed(folder)
     for entry in entries:
         if listed is not None:
-            if entry.name in listed:
+            if _utf8(entry.name) in listed:
                 yield _found(Path(entry.path), root, dataset=True)
-        elif entry.is_dir():
+        elif _is_folder(entry):
             yield from _below(Path(entry.path), root, above)
         elif by_suffix(entry.name):
             yield _found(Path(entry.path), root)
@@ -147,8 +152,10 @@ def _entries(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> li
             return []
         with os.scandir(folder) as entries:
             return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError as error:
-        return Found(_locator(folder, root), str(folder), str(root), error=_reason(error))
+        return Found(_locator(folder, root), _utf8(str(folder)), _utf8(str(root)), error=_reason(error))
 
 
 def _listed(folder: Path) -> set[str] | None:
@@ -164,21 +171,37 @@ def _listed(folder: Path) -> set[str] | None:
 
 
 def _found(path: Path, root: Path, dataset: bool = False) -> Found:
-    locator = _locator(path, root)
+    locator, name, base = _locator(path, root), _utf8(str(path)), _utf8(str(root))
+    if name.encode() != os.fsencode(path):
+        return Found(locator, name, base, error="its name is not utf-8")
     try:
-        path.name.encode()
         stat = path.stat()
-    except UnicodeEncodeError:
-        return Found(locator, locator, str(root), error="its name is not utf-8")
     except OSError as error:
-        return Found(locator, str(path), str(root), error=_reason(error))
+        return Found(locator, name, base, error=_reason(error))
     identity = f"{stat.st_dev}-{stat.st_ino}-{stat.st_size}-{stat.st_mtime_ns}"
-    return Found(locator, str(path), str(root), stat.st_size, identity, stat.st_mtime_ns, dataset)
+    return Found(locator, name, base, stat.st_size, identity, stat.st_mtime_ns, dataset)
 
 
 def _locator(path: Path, root: Path) -> str:
     name = path.relative_to(root).as_posix() if path != root else path.name
-    return _nfc(name.encode("utf-8", "backslashreplace").decode())
+    return _nfc(_utf8(name))
+
+
+def _native(text: str) -> str:
+    """A name as this process's locale spells it, whatever that is; on disk names are utf-8."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
+def _utf8(name: str) -> str:
+    """The inverse of `_native`, with escapes for what is not utf-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in circles
+        return False
 
 
 def _nfc(text: str) -> str:

@@ -73,13 +73,13 @@ class Mapping:
         return tuple(self.paths[role] for role in REQUIRED[self.kind])
 
 
-def to_records(chunk: Chunk, locator: str, mapping: Mapping) -> tuple[pa.RecordBatch, list[Bad]]:
+def to_records(chunk: Chunk, locators: pa.Array, mapping: Mapping) -> tuple[pa.RecordBatch, list[Bad]]:
     """The rows of a chunk as records (columns of RECORD), and what is wrong with the rest.
 
-    `locator` is that of the file. Raises MissingColumn when the file lacks a column that was asked for by
+    `locators` has one per row. Raises MissingColumn when the file lacks a column that was asked for by
     the mapping, or one of the kind.
     """
-    rows = Rows(chunk, locator)
+    rows = Rows(chunk, locators)
     values: dict[str, pa.Array | None] = {}
     for name, path in mapping.paths.items():
         values[name] = rows.strings(path)
@@ -106,12 +106,12 @@ def to_records(chunk: Chunk, locator: str, mapping: Mapping) -> tuple[pa.RecordB
     return conform(batch.append_column("id", ids), RECORD), rows.bad
 
 
-def as_records(chunk: Chunk, locator: str, schema: pa.Schema, constants: dict[str, str]) -> tuple[pa.RecordBatch, list[Bad]]:  # fmt: skip # noqa: E501
+def as_records(chunk: Chunk, locators: pa.Array, schema: pa.Schema, constants: dict[str, str]) -> tuple[pa.RecordBatch, list[Bad]]:  # fmt: skip # noqa: E501
     """Rows that are records already, as columns of `schema`; nulls filled with `constants`.
 
     Raises ValueError when a column cannot be of its type.
     """
-    rows = Rows(chunk, locator)
+    rows = Rows(chunk, locators)
     for name in NEVER_NULL:
         if name not in chunk.batch.schema.names:
             raise MissingColumn(missing(name, tuple(chunk.batch.schema.names)))

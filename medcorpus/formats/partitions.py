@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from medcorpus.core import keys
 from medcorpus.core.stage import Partition
+from medcorpus.formats.base import open_bytes
 from medcorpus.formats.discover import Found
 from medcorpus.formats.streams import codec_of
 
@@ -154,13 +155,13 @@ def _ranges(file: Found, format: str) -> list[Range]:
 
 
 def _is_compressed(path: str) -> bool:
-    with Path(path).open("rb") as file:
+    with open_bytes(path) as file:
         return codec_of(file.read(10)) is not None
 
 
 def _digest(path: str) -> str:
     sink = blake2b(digest_size=16)
-    with Path(path).open("rb", buffering=0) as file:
+    with open_bytes(path) as file:
         while data := file.read(_READ):
             sink.update(data)
     return sink.hexdigest()
@@ -176,7 +177,7 @@ def line_ranges(path: str, most: int) -> list[Range]:
     def close() -> None:
         ranges.append({"digest": sink.hexdigest(), "size": at - start, "start": start, "end": at, "first_line": first})
 
-    with Path(path).open("rb", buffering=0) as file:
+    with open_bytes(path) as file:
         while data := file.read(_READ):
             while data:
                 cut = 0

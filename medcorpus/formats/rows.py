@@ -17,17 +17,14 @@ _TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 class Rows:
     """Tests over whole columns. A row is told bad once, for the first test that it fails."""
 
-    def __init__(self, chunk: Chunk, locator: str):
+    def __init__(self, chunk: Chunk, locators: pa.Array):
         self.batch = chunk.batch
         self.count = chunk.batch.num_rows
         self.bad: list[Bad] = []
         self._ok = np.ones(self.count, bool)
         self._extra = chunk.extra
         self._utf8 = chunk.utf8
-        if chunk.places is None:
-            self.locators = pa.repeat(locator, self.count)
-        else:
-            self.locators = pc.binary_join_element_wise(locator, chunk.places, "#")
+        self.locators = locators
 
     def reject(self, wrong: pa.Array, error: str, message: str) -> None:
         """Take out the rows where `wrong` is true (null counts as false)."""

@@ -9,14 +9,13 @@ import bz2
 import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.core.stage import Bad
-from medcorpus.formats.base import Span
+from medcorpus.formats.base import Span, open_bytes
 
 MAGIC = {
     "gzip": b"\x1f\x8b\x08",
@@ -53,14 +52,14 @@ class Stream:
         self._left = None if end is None else end - start
         self._given = 0
         self._step: int | None = None  # None: healthy; else how little is read at a time to reach the break
-        with Path(path).open("rb") as file:
+        with open_bytes(path) as file:
             self.codec = codec_of(file.read(10))
         self._open()
         if start:
             self._raw.seek(start)
 
     def _open(self) -> None:
-        self._raw: Any = Path(self.path).open("rb", buffering=0)  # noqa: SIM115 (closed by `close`)
+        self._raw: Any = open_bytes(self.path)
         if self.codec is None:
             self._file = self._raw
         elif self.codec in _PYTHON:

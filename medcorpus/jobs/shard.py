@@ -123,11 +123,14 @@ def _spilled(inputs: Rows, keep: list[str], schema: pa.Schema, buckets: int, spi
     """Rows scattered to `buckets` files by the first 8 digits of the id; each read back on its own."""
     spill.mkdir()
     writers = [pa.ipc.new_stream(str(spill / str(bucket)), schema) for bucket in range(buckets)]
-    for batch in inputs.batches():
-        bucket = _prefix(batch["id"]) * buckets >> 32
-        part = batch.select(keep)
-        for number in np.unique(bucket):
-            writers[int(number)].write_batch(part.take(pa.array(np.flatnonzero(bucket == number))))
+    for table in _gathered(inputs.batches(), keep, schema):
+        bucket = _prefix(table["id"]) * buckets >> 32
+        order = np.argsort(bucket, kind="stable")
+        ends = np.searchsorted(bucket[order], np.arange(buckets + 1))
+        table = table.take(pa.array(order))
+        for writer, start, stop in zip(writers, ends[:-1], ends[1:], strict=True):
+            if stop > start:
+                writer.write_table(table.slice(start, stop - start))
     for writer in writers:
         writer.close()
     for number in range(buckets):
@@ -137,7 +140,19 @@ def _spilled(inputs: Rows, keep: list[str], schema: pa.Schema, buckets: int, spi
         path.unlink()
 
 
-def _prefix(ids: pa.Array) -> np.ndarray:
+def _gathered(batches: Iterator[pa.RecordBatch], keep: list[str], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Batches joined to tables of about SPILL_BYTES, so that buckets hold few pieces, however many there are."""
+    waiting, size = [], 0
+    for batch in batches:
+        waiting.append(batch.select(keep))
+        size += batch.nbytes
+        if size >= SPILL_BYTES:
+            yield pa.Table.from_batches(waiting, schema)
+            waiting, size = [], 0
+    yield pa.Table.from_batches(waiting, schema)
+
+
+def _prefix(ids: pa.ChunkedArray) -> np.ndarray:
     """The first 8 hex digits of each id as a number below 2**32, which sorts as the ids do.
 
     Raises Fatal when an id is not hex: rows of another make, which `ingest` would have given ids.

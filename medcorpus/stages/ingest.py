@@ -24,7 +24,7 @@ from medcorpus.core.languages import registry
 from medcorpus.core.params import Params, decision, fill, place, speed
 from medcorpus.core.schema import CATEGORIES, RECORD, conform, schema_with
 from medcorpus.core.stage import Bad, Context, Partition, Reason, Source
-from medcorpus.formats.base import Chunk, Options, Span
+from medcorpus.formats.base import Chunk, Options, Span, locators
 from medcorpus.formats.columnar import is_record, pieces, schema_of
 from medcorpus.formats.discover import Found, NothingFound, SameLocator, find
 from medcorpus.formats.mapping import FIELDS, ROLES, Mapping, MissingColumn, as_records, to_records
@@ -186,20 +186,93 @@ class Ingest(Source):
 
         All batches have the same columns: RECORD, and the score columns that any of the files brings.
         """
-        holds = [self._holds_records(file) for file in spec["files"]]
-        scores = {field.name: field for schema in holds if schema for field in schema if field.name not in RECORD.names}
+        held = {file["locator"]: self._holds_records(file) for file in spec["files"]}
+        scores = {f.name: f for schema in held.values() if schema for f in schema if f.name not in RECORD.names}
         whole = schema_with(scores[name] for name in sorted(scores))
         waiting: list[pa.RecordBatch] = []
         rows = size = 0
-        for file, schema in zip(spec["files"], holds, strict=True):
-            for batch in self._file(file, whole if schema else None, reject):
+        for made in self._records(spec["files"], {name for name, schema in held.items() if schema}, whole, reject):
+            for batch in pieces(conform(made, whole), _BATCH_BYTES):
                 if waiting and (rows + batch.num_rows > _BATCH_ROWS or size > _BATCH_BYTES):
                     yield pa.concat_batches(waiting)
                     waiting, rows, size = [], 0, 0
-                waiting.append(conform(batch, whole))
+                waiting.append(batch)
                 rows, size = rows + batch.num_rows, size + batch.nbytes
         if waiting:
             yield pa.concat_batches(waiting)
+
+    def _records(
+        self, files: list[dict[str, Any]], ready: set[str], schema: pa.Schema, reject: Callable[[Bad], None]
+    ) -> Iterator[pa.RecordBatch]:
+        """Records of files; those in `ready` hold records of `schema` already.
+
+        What is wrong with a whole file (a column that is not there) is one reject with the number of rows.
+        """
+        lost: dict[str, tuple[str, str, int]] = {}
+        for file, chunk, where in self._joined(files, reject):
+            if file not in lost:
+                try:
+                    if file in ready:
+                        batch, wrong = as_records(chunk, where, schema, self._constants)
+                    else:
+                        batch, wrong = to_records(chunk, where, self._mapping)
+                except ValueError as error:
+                    kind = "missing_column" if isinstance(error, MissingColumn) else "schema"
+                    if not file:
+                        for locator in where.to_pylist():
+                            reject(Bad(locator, kind, str(error)))
+                        continue
+                    lost[file] = kind, str(error), 0
+                else:
+                    for bad in wrong:
+                        reject(bad)
+                    yield batch
+                    continue
+            kind, message, rows = lost[file]
+            lost[file] = kind, message, rows + chunk.batch.num_rows
+        for file, (kind, message, rows) in lost.items():
+            reject(Bad(file, kind, f"{message} ({rows:,} rows are lost)"))
+
+    def _joined(
+        self, files: list[dict[str, Any]], reject: Callable[[Bad], None]
+    ) -> Iterator[tuple[str, Chunk, pa.Array]]:
+        """(locator of the file, chunk, locators of its rows); files of one row come together, as file ""."""
+        single: list[pa.RecordBatch] = []
+        where: list[str] = []
+        size = 0
+
+        def together() -> Iterator[tuple[str, Chunk, pa.Array]]:
+            if single:
+                yield "", Chunk(pa.concat_batches(single)), pa.array(where, pa.string())
+                single.clear()
+                where.clear()
+
+        for file in files:
+            for chunk in self._chunks(file, reject):
+                if chunk.places is not None:
+                    yield from together()
+                    yield file["locator"], chunk, locators(chunk, file["locator"])
+                    continue
+                if single and (chunk.batch.schema != single[0].schema or size > _BATCH_BYTES):
+                    yield from together()
+                size = chunk.batch.nbytes + (size if single else 0)
+                single.append(chunk.batch)
+                where.append(file["locator"])
+        yield from together()
+
+    def _chunks(self, file: dict[str, Any], reject: Callable[[Bad], None]) -> Iterator[Chunk]:
+        """Chunks of one file, or of its range, that have rows."""
+        locator = file["locator"]
+        try:
+            if "error" in file or file["format"] not in formats.READERS:
+                raise OSError(0, file.get("error", "it could not be looked at"))
+            for chunk in formats.reader(file["format"])(Span.of(file), self._options):
+                for bad in chunk.bad:
+                    reject(Bad(f"{locator}#{bad.locator}" if bad.locator else locator, bad.error, bad.message))
+                if chunk.batch.num_rows:
+                    yield chunk
+        except OSError as error:
+            reject(Bad(locator, "unreadable", error.strerror or type(error).__name__))
 
     def _holds_records(self, file: dict[str, Any]) -> pa.Schema | None:
         """Columns of a file that holds records already, else None."""
@@ -209,39 +282,3 @@ class Ingest(Source):
         if schema is None or file["format"] == "record":
             return schema
         return schema if self.params.columns is None and is_record(schema) else None
-
-    def _file(
-        self, file: dict[str, Any], schema: pa.Schema | None, reject: Callable[[Bad], None]
-    ) -> Iterator[pa.RecordBatch]:
-        """Records of one file, or of its range; of `schema` when they are records already."""
-        locator = file["locator"]
-        whole_file: tuple[str, str] | None = None  # what is wrong with all rows of the file
-        lost = 0
-        try:
-            if "error" in file or file["format"] not in formats.READERS:
-                raise OSError(0, file.get("error", "it could not be looked at"))
-            for chunk in formats.reader(file["format"])(Span.of(file), self._options):
-                for bad in chunk.bad:
-                    reject(Bad(f"{locator}#{bad.locator}" if bad.locator else locator, bad.error, bad.message))
-                if whole_file is None and chunk.batch.num_rows:
-                    try:
-                        batch, wrong = self._records(chunk, locator, schema)
-                    except MissingColumn as error:
-                        whole_file = "missing_column", str(error)
-                    except ValueError as error:
-                        whole_file = "schema", str(error)
-                    else:
-                        for bad in wrong:
-                            reject(bad)
-                        yield from pieces(batch, _BATCH_BYTES)
-                if whole_file is not None:
-                    lost += chunk.batch.num_rows
-        except OSError as error:
-            reject(Bad(locator, "unreadable", error.strerror or type(error).__name__))
-        if whole_file is not None:
-            reject(Bad(locator, whole_file[0], f"{whole_file[1]} ({lost:,} rows are lost)"))
-
-    def _records(self, chunk: Chunk, locator: str, schema: pa.Schema | None) -> tuple[pa.RecordBatch, list[Bad]]:
-        if schema is not None:
-            return as_records(chunk, locator, schema, self._constants)
-        return to_records(chunk, locator, self._mapping)

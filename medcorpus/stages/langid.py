@@ -20,7 +20,9 @@ from medcorpus.core.schema import with_columns
 from medcorpus.core.stage import Map, Reason
 
 UNDETERMINED = "und"
+NO_LANGUAGE = "zxx"  # no linguistic content
 SHIPPED = "medcorpus"
+_LABELS = 12  # looked at in a row: enough for all that a model splits one language into
 
 
 class LangidParams(Params):
@@ -101,37 +103,50 @@ class Langid(Map):
         from medcorpus.text.lid import Model
 
         self._model = Model(self._path())
-        self._codes: dict[str, tuple[str, str | None]] = {"zxx": (UNDETERMINED, None)}
+        self._codes: dict[str, tuple[str, str | None]] = {}
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Score every row by its whole text."""
         from medcorpus.text.lid import script_of
 
         texts = pc.fill_null(batch["text"], "").to_pylist()
-        labels, scores = self._model.predict(texts, k=1)
-        language, script, second = [], [], []
-        for text, label, score in zip(texts, labels, scores, strict=True):
-            code, written = self._code(label[0]) if label else (UNDETERMINED, None)
-            if not score or score[0] < self.params.und_below:
+        language, script, found, second = [], [], [], []
+        for text, labels, scores in zip(texts, *self._model.predict(texts, k=_LABELS), strict=True):
+            code, written, score = self._best(labels, scores)
+            if score < self.params.und_below:
                 code = UNDETERMINED
             other = None
-            if self.params.second_opinion == "langdetect" and score and score[0] < self.params.unsure_below:
+            if self.params.second_opinion == "langdetect" and score < self.params.unsure_below:
                 other = second_opinion(text)
                 code = code if other == code else UNDETERMINED
             language.append(code)
             script.append(written if code != UNDETERMINED and written else script_of(text))
+            found.append(score)
             second.append(other)
-        found = pa.array([score[0] if score else 0.0 for score in scores], pa.float32())
         return with_columns(
             batch,
             {
                 "language": pa.array(language, pa.string()),
                 "script": pa.array(script, pa.string()),
-                "language_score": found,
+                "language_score": pa.array(found, pa.float32()),
                 "langid_declared": batch["language"],
                 "langid_second": pa.array(second, pa.string()),
             },
         )
+
+    def _best(self, labels: tuple[str, ...], scores: tuple[float, ...]) -> tuple[str, str | None, float]:
+        """Language, script and score: the sum over all labels of that language.
+
+        A model that knows ten sorts of Arabic is sure of none of them, yet sure that it is Arabic.
+        """
+        sums: dict[str, float] = {}
+        scripts: dict[str, str | None] = {}
+        for label, score in zip(labels, scores, strict=True):
+            code, written = self._code(label)
+            sums[code] = sums.get(code, 0.0) + score
+            scripts.setdefault(code, written)
+        code = max(sums, key=sums.__getitem__)
+        return code, scripts[code], min(sums[code], 1.0)
 
     def _code(self, label: str) -> tuple[str, str | None]:
         """Language and script behind a label of the model; each label is looked up once.
@@ -140,9 +155,10 @@ class Langid(Map):
         """
         if label not in self._codes:
             try:
-                self._codes[label] = tuple(registry().label(label, self.params.labels))  # type: ignore[assignment]
+                code, script = registry().label(label, self.params.labels)
             except UnknownLanguage:
-                self._codes[label] = (UNDETERMINED, None)
+                code = UNDETERMINED
+            self._codes[label] = (UNDETERMINED, None) if code in (UNDETERMINED, NO_LANGUAGE) else (code, script)
         return self._codes[label]
 
 

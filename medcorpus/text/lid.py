@@ -26,7 +26,7 @@ NO_LANGUAGE = "zxx"
 """ISO 639-2 "no linguistic content": numbers, code, markup, or no letter at all."""
 
 UNKNOWN = "und"
-"""ISO 639-2 "undetermined": letters, but nothing in them that the model has ever seen."""
+"""ISO 639-2 "undetermined": letters, but of a script or of n-grams that the model has never seen."""
 
 KEEP, DIGIT, BLANK, DROP, SYMBOL = range(5)
 """What `normalise` does with a character: keep, run becomes 0, becomes a space, vanishes, own token."""
@@ -228,6 +228,8 @@ class Model:
             self._model = _FastText(model_path=str(self.path))
         except ValueError as error:
             raise Fatal(f"{self.path} is not a fastText model: {error}") from None
+        # Scripts of our labels; Han text that could be either form is a matter for the model.
+        self._scripts = {label.rpartition("_")[2] for label in self.labels} | {"Hani", None}
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -243,13 +245,22 @@ class Model:
     def predict(self, texts: Sequence[str], k: int = 2) -> tuple[list[tuple[str, ...]], list[tuple[float, ...]]]:
         """The best `k` labels of each text, best first, and their probabilities in [0, 1].
 
-        Rules before the model: no letter left after preparing -> (`zxx`,), (1.0,). Letters, but not one
-        n-gram known to the model -> (`und`,), (0.0,). Labels are raw, as the model's makers wrote them.
+        Rules before the model: no letter left after preparing -> (`zxx`,), (1.0,); our own model, and most
+        letters in a script that none of its labels has -> (`und`,), (0.0,), where the model would answer
+        anything, now and then with confidence. The same when it knows not one n-gram of the text. Labels
+        are raw, as the model's makers wrote them.
         """
         lines = [self.prepare(text) for text in texts]
-        asked = [i for i, line in enumerate(lines) if any(map(str.isalpha, line))]
         labels: list[tuple[str, ...]] = [(NO_LANGUAGE,)] * len(lines)
         scores: list[tuple[float, ...]] = [(1.0,)] * len(lines)
+        asked = []
+        for i, line in enumerate(lines):
+            if not any(map(str.isalpha, line)):
+                continue
+            if self.normalised and script_of(line) not in self._scripts:
+                labels[i], scores[i] = (UNKNOWN,), (0.0,)
+            else:
+                asked.append(i)
         if not asked:
             return labels, scores
         rows = self._model.f.multilinePredict([lines[i] + "\n" for i in asked], k, 0.0, "strict")

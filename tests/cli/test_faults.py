@@ -60,7 +60,8 @@ def test_kill_9_and_again(share, undisturbed, tmp_path):
 def test_kill_9_at_50_random_moments(undisturbed, tmp_path):
     dataset, seconds = undisturbed
     seed = int(os.environ.get("MEDCORPUS_SEED", "20"))
-    moments = sorted(random.Random(seed).uniform(0.2, seconds * 1.02) for _ in range(50))
+    chance = random.Random(seed)
+    moments = sorted(chance.uniform(0.2, seconds * 1.02) for _ in range(50))
     print(f"\nseed {seed}, an undisturbed run takes {seconds:.1f} s\n{'killed after':>14} {'parts found':>12}")
     for number, moment in enumerate(moments):
         folder = tmp_path / str(number)

@@ -97,8 +97,9 @@ def test_other_tools_read_it(built):
         "deu",
     }
     shards = [pa.ipc.open_stream(str(path)).read_all() for path in sorted(folder.glob("data-*.arrow"))]
-    shard_rows = pa.concat_tables(shards)  # duckdb reads Arrow tables by the name of the variable
-    assert duckdb.sql("select count(distinct id) from shard_rows").fetchone()[0] == len(rows)
+    connection = duckdb.connect()
+    connection.register("shards", pa.concat_tables(shards))
+    assert connection.sql("select count(distinct id) from shards").fetchall() == [(len(rows),)]
 
 
 def test_explain_tells_the_story_of_a_kept_a_dropped_and_a_quarantined_row(built):

@@ -56,9 +56,7 @@ GOLDEN = {
 
 
 def example() -> str:
-    return step_key(
-        "langid", 1, {"und_below": 0.3, "labels": None}, {"model": "aa"}, [["low", {"min": 1}]], ["f" * 32]
-    )
+    return step_key("langid", 1, {"und_below": 0.3, "labels": None}, {"model": "aa"}, [["low", {"min": 1}]], ["f" * 32])
 
 
 def test_digests_never_change():
@@ -94,6 +92,8 @@ def test_everything_that_matters_changes_a_step_key():
 
 def test_partition_keys():
     assert len(partition_key("s", ["a"])) == 16
-    found = {partition_key(*about) for about in [("s", ["a"]), ("t", ["a"]), ("s", ["a", "b"]), ("s", ["ab"]), ("s", [])]}
+    found = {
+        partition_key(*about) for about in [("s", ["a"]), ("t", ["a"]), ("s", ["a", "b"]), ("s", ["ab"]), ("s", [])]
+    }
     assert len(found) == 5
     assert partition_key("s", iter(["a"])) == partition_key("s", ("a",))

@@ -109,7 +109,11 @@ def test_with_columns():
     batch = records(["a", "b"], language="eng")
     made = with_columns(
         batch,
-        {"language": pa.array(["fra", None]), "new": pa.array([1, 2]), "typed": (pa.field("typed", pa.int8()), pa.array([1, 2], pa.int8()))},
+        {
+            "language": pa.array(["fra", None]),
+            "new": pa.array([1, 2]),
+            "typed": (pa.field("typed", pa.int8()), pa.array([1, 2], pa.int8())),
+        },
     )
     assert made.schema.names == [*batch.schema.names, "new", "typed"]
     assert made["language"].to_pylist() == ["fra", None]

@@ -258,7 +258,9 @@ def another_run(root):
 
 def test_another_process_is_locked_out_and_told_by_whom(local):
     with another_run(local.root) as other:
-        with pytest.raises(Locked, match=rf"process {other.pid} on .*since 2\d\d\d-.*; wait for it, or use another --out"):
+        with pytest.raises(
+            Locked, match=rf"process {other.pid} on .*since 2\d\d\d-.*; wait for it, or use another --out"
+        ):
             with local.lock():
                 pass
         os.kill(other.pid, signal.SIGKILL)  # nothing is left for a person to clear

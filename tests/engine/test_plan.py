@@ -197,7 +197,14 @@ def test_private_where_one_way_is_unprotected():
         step(Cut, "e", ["c", "d"]),
         step(Mask, "f", ["e"]),
     )
-    assert {s.id: s.private for s in joined.steps} == {"a": True, "b": False, "c": False, "d": True, "e": True, "f": False}
+    assert {s.id: s.private for s in joined.steps} == {
+        "a": True,
+        "b": False,
+        "c": False,
+        "d": True,
+        "e": True,
+        "f": False,
+    }
 
 
 # -- keys ------------------------------------------------------------------------------------------
@@ -227,7 +234,9 @@ def test_what_enters_a_key(monkeypatch):
 def test_ids_and_places_of_the_recipe_are_in_no_key():
     one, two = plan(step(Read, "a"), step(Score, "b", ["a"])), plan(step(Read, "x"), step(Score, "y", ["x"]))
     assert [s.key for s in one.steps] == [s.key for s in two.steps]
-    moved = [replace(s, context=Context(s.id, "/elsewhere", "/state", ("eng",), facts={"name": "n"})) for s in one.steps]
+    moved = [
+        replace(s, context=Context(s.id, "/elsewhere", "/state", ("eng",), facts={"name": "n"})) for s in one.steps
+    ]
     assert [s.key for s in with_keys(moved)] == [s.key for s in one.steps]
 
 

@@ -113,7 +113,7 @@ def test_a_record_above_the_limit_is_told_and_the_rest_read(tmp_path: Path) -> N
 def test_a_quote_left_open_before_a_line_above_the_limit(tmp_path: Path) -> None:
     with (tmp_path / "a").open("wb") as file:
         file.write(b'id,text\n1,"open\n2,' + b"x" * (MAX_ROW_BYTES + 1) + b"\n3,b\n")
-    rows, places, bad = rows_of(tmp_path / "a")
+    _, places, bad = rows_of(tmp_path / "a")
     assert bad == [("L2", "unclosed_quote"), ("L3", "too_large")] and places == ["L4"]
 
 
@@ -140,6 +140,8 @@ FIELDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
     block=st.sampled_from([1, 17, 64, 8 << 20]),
 )
 def test_round_trip_against_csv(rows: list[list[str]], quoting: int, newline: str, block: int) -> None:
+    if quoting == csv.QUOTE_MINIMAL and newline == "\n":  # then csv leaves a carriage return bare and unreadable
+        rows = [[field.replace("\r", "") for field in row] for row in rows]
     sink = io.StringIO()
     writer = csv.writer(sink, quoting=quoting, lineterminator=newline)
     writer.writerow(["id", "text"])

@@ -173,9 +173,7 @@ def test_round_trip_against_json(values: list, ascii: bool, block: int, newline:
     expected, wrong = [], []
     for number, line in enumerate(lines, 1):
         value = json.loads(line) if line else None
-        if line and not isinstance(value, dict):
-            wrong.append(f"L{number}")
-        elif line and "text" not in value:
+        if line and (not isinstance(value, dict) or "text" not in value):
             wrong.append(f"L{number}")
         elif line:
             rest = {key: item for key, item in value.items() if key not in OPTIONS.wanted}

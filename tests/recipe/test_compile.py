@@ -313,7 +313,7 @@ def test_problems_of_set_name_the_set(problems):
     assert problems(GOOD, "langid.min_score=2", "quality.min_wrods=1", "languages=[en, xx-nothing]", "langid.id=x") == [
         "--set langid.id=x: `id` stands beside 'langid:', not inside its parameters",
         "--set langid.min_score=2: langid.min_score: Input should be less than or equal to 1 (got 2)",
-        *[one for one in problems(GOOD, "languages=[en, xx-nothing]")],
+        *problems(GOOD, "languages=[en, xx-nothing]"),
         "--set quality.min_wrods=1: quality: unknown parameter 'min_wrods'; did you mean 'min_words'?",
     ]
     assert problems(GOOD, "quality.max_error_rate=7") == [
@@ -349,7 +349,9 @@ steps:
         "7: ingest.url: ${MEDCORPUS_SET} may stand in paths and endpoints only",
     ]
     plan = built('name: r\nsteps:\n  - ingest: {path: "${MEDCORPUS_SET}/a"}\n').plan
-    assert plan.steps[0].params["path"] == "${MEDCORPUS_SET}/a", "it is filled when used, so that no plan holds a secret"
+    assert plan.steps[0].params["path"] == "${MEDCORPUS_SET}/a", (
+        "it is filled when used, so that no plan holds a secret"
+    )
 
 
 def test_a_model_that_is_not_there_says_the_cure(built):
@@ -462,7 +464,9 @@ def test_a_barrier_before_the_cut(warnings):
 
 
 def test_a_limit_that_nothing_looks_at(warnings):
-    text = steps("- langid: {min_score: 0.9, und_below: 0.1}", "- quality: {min_words: 2}", "- select: {drop: [too_short]}")
+    text = steps(
+        "- langid: {min_score: 0.9, und_below: 0.1}", "- quality: {min_words: 2}", "- select: {drop: [too_short]}"
+    )
     assert warnings(text) == ["5: langid: min_score has no effect, no select below names 'wrong_language'"]
     above = steps("- quality:", "- select: {drop: [too_short]}", "- langid: {min_score: 0.9}")
     assert warnings(above) == ["7: langid: min_score has no effect, no select below names 'wrong_language'"]

@@ -73,7 +73,9 @@ def test_find_a_shipped_one(tmp_path, monkeypatch):
     (tmp_path / "quickstart").mkdir()
     monkeypatch.chdir(tmp_path)
     assert find("quickstart").name == "quickstart.yaml"
-    with pytest.raises(RecipeError, match=r"no shipped recipe is called 'quikstart'; did you mean 'quickstart'\?") as caught:
+    with pytest.raises(
+        RecipeError, match=r"no shipped recipe is called 'quikstart'; did you mean 'quickstart'\?"
+    ) as caught:
         find("quikstart")
     assert "(shipped: " in str(caught.value)
     assert caught.value.exit_code == 2

@@ -80,7 +80,9 @@ def test_duplicate_keys_are_all_named_and_the_first_wins():
 
 def test_the_norway_problem():
     """YAML 1.1 reads `no` as false; a recipe in fifty languages cannot have that."""
-    value, _, _ = read("languages: [en, no, on, y, yes]\non: off\nno: No\nflag: true\nother: False\nday: 2024-01-31\nsign: =", "r")
+    value, _, _ = read(
+        "languages: [en, no, on, y, yes]\non: off\nno: No\nflag: true\nother: False\nday: 2024-01-31\nsign: =", "r"
+    )
     assert value == {
         "languages": ["en", "no", "on", "y", "yes"],
         "on": "off",

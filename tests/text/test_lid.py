@@ -175,6 +175,11 @@ def test_rules_and_model_keep_their_rows(model):
     assert model.predict([]) == ([], [])
 
 
+@pytest.mark.parametrize("text", ["ᎣᏏᏲ ᏙᎯᏧ ᎣᏍᏓ", "ᐃᓄᒃᑎᑐᑦ ᐅᖃᐅᓯᖅ", "𞤀𞤣𞤤𞤢𞤥 𞤬𞤵𞤤𞤬𞤵𞤤𞤣𞤫 (2024)"])
+def test_a_script_of_no_label_is_undetermined(model, text):
+    assert model.predict([text]) == ([("und",)], [(0.0,)])
+
+
 def test_every_label_is_known_to_the_registry(model):
     names = registry()
     for label in model.labels:
@@ -279,14 +284,14 @@ def sib(model):
 def test_floor_sentences(sib):
     pairs = [(truth, said) for truth, said, _ in sib if truth in registry().mission]
     assert len({truth for truth, _ in pairs}) == 47  # 50 without Corsican, Latin and Dogri
-    assert _macro_f1(pairs) >= 0.97
-    assert _macro_f1(_one_serbo_croatian(pairs)) >= 0.985
+    assert _macro_f1(pairs) >= 0.98
+    assert _macro_f1(_one_serbo_croatian(pairs)) >= 0.995
 
 
 def test_floor_snippets(sib):
     pairs = [(truth, said) for truth, _, said in sib if truth in registry().mission]
-    assert _macro_f1(pairs) >= 0.91
-    assert _macro_f1(_one_serbo_croatian(pairs)) >= 0.93
+    assert _macro_f1(pairs) >= 0.94
+    assert _macro_f1(_one_serbo_croatian(pairs)) >= 0.96
 
 
 def test_floor_errors_that_pollute(sib):
