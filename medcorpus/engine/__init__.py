@@ -1,7 +1,8 @@
 """Runs the five verbs over partitions. Knows no stage by name.
 
     plan      steps with keys, cut into units (one write at the end of each)
-    worker    one task: read parts, fold stages over batches, publish rejects, then the part
+    fold      batches through the steps of a unit: quarantine, drops, accounts
+    worker    one task: read parts, do its phase, publish rejects, then the part
     pool      processes (spawn), their progress and their deaths
     local     the run loop: what is missing, run it, check the sum, commit the manifest
     progress  what a person or a log sees meanwhile

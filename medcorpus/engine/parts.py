@@ -51,7 +51,7 @@ class PartWriter:
         if batch.num_rows:
             self._writer.write_batch(batch)
             self.rows += batch.num_rows
-            self.bytes += batch.get_total_buffer_size()
+            self.bytes += batch.nbytes
 
     @property
     def empty(self) -> bool:

@@ -10,6 +10,7 @@ file.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Self
 
@@ -124,6 +125,7 @@ class Ingest(Source):
             constants=self._constants,
             keep=params.keep if isinstance(params.keep, str) else tuple(params.keep),
         )
+        self._documents = replace(self._mapping, columns=None)  # txt and md: `columns` means those of tables
         self._options = Options(
             wanted=self._mapping.wanted,
             required=self._mapping.required,
@@ -145,6 +147,10 @@ class Ingest(Source):
         if self._digests is None:
             self._digests = Digests(self.context.state)
         return partitions(self._files(), self._digests)
+
+    def resource_digests(self) -> dict[str, str]:
+        """The name of the source is written in every row and enters every id, also when the step's id gives it."""
+        return {"source": self._mapping.source}
 
     def notes(self) -> list[str]:
         """`jsonl: 12 files, 340.2 MB` for each format."""
@@ -215,7 +221,7 @@ class Ingest(Source):
                     if file in ready:
                         batch, wrong = as_records(chunk, where, schema, self._constants)
                     else:
-                        batch, wrong = to_records(chunk, where, self._mapping)
+                        batch, wrong = to_records(chunk, where, self._mapping if file else self._documents)
                 except ValueError as error:
                     kind = "missing_column" if isinstance(error, MissingColumn) else "schema"
                     if not file:

@@ -28,7 +28,8 @@ def test_json_lines(capsys):
     one, two = map(json.loads, err.splitlines())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", one.pop("ts"))
     assert one == {
-        "level": "info", "event": "step done", "step": "langid", "rows": 3, "share": 0.5, "path": "/x", "text": "发烧\n",
+        "level": "info", "event": "step done", "step": "langid", "rows": 3, "share": 0.5, "path": "/x",
+        "text": "发烧\n",
     }  # fmt: skip
     assert (two["level"], two["event"]) == ("warning", "careful")
 
@@ -57,8 +58,9 @@ def test_other_libraries_are_left_alone(capsys):
 def test_importing_needs_the_standard_library_alone():
     """Training runs on machines without pydantic, typer and yaml."""
     code = (
-        "import sys; import medcorpus.core.errors, medcorpus.core.keys, medcorpus.core.languages, medcorpus.core.log, "
-        "medcorpus.core.shipped; print([m for m in ('pydantic', 'yaml', 'typer', 'pyarrow', 'numpy') if m in sys.modules])"
+        "import sys; import medcorpus.core.errors, medcorpus.core.keys, medcorpus.core.languages, "
+        "medcorpus.core.log, medcorpus.core.shipped\n"
+        "print([m for m in ('pydantic', 'yaml', 'typer', 'pyarrow', 'numpy') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

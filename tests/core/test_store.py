@@ -261,8 +261,7 @@ def test_another_process_is_locked_out_and_told_by_whom(local):
         with pytest.raises(
             Locked, match=rf"process {other.pid} on .*since 2\d\d\d-.*; wait for it, or use another --out"
         ):
-            with local.lock():
-                pass
+            local.lock().__enter__()
         os.kill(other.pid, signal.SIGKILL)  # nothing is left for a person to clear
         other.wait()
         with local.lock():

@@ -128,6 +128,13 @@ def test_a_whole_file_without_the_column_is_one_reject_with_its_rows(tmp_path: P
     ]
 
 
+def test_columns_are_those_of_tables_not_of_documents(tmp_path: Path) -> None:
+    write_lines(tmp_path / "a.jsonl", {"abstract": "one"})
+    (tmp_path / "b.md").write_text("# Malaria\ntwo")
+    rows, bad = read(tmp_path, path=".", columns={"text": "abstract"})
+    assert not bad and [(row["text"], row["title"]) for row in rows] == [("one", None), ("# Malaria\ntwo", "Malaria")]
+
+
 def test_ids_stay_when_the_corpus_moves_and_when_the_file_is_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
