@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, BinaryIO, Literal, Protocol
 
@@ -76,6 +76,10 @@ class Chunk:
     a row counted from 0; None when the file is one row. `bad` holds what could not be read, `locator` being
     the place alone. `extra`, when given, is the JSON of the columns that are not `wanted`; otherwise the
     mapping makes it out of the batch. `utf8` false: the strings of the batch still have to be checked.
+
+    A format that knows itself what a row is (HTML, the dialects of XML) says so with `kind`: its columns then
+    are the fields of a record and the roles of that kind, by name, and `extra` is given; `columns` and `kind`
+    of a recipe are about tables and do not concern it. Its `group` counts within the file ("" is the file).
     """
 
     batch: pa.RecordBatch = field(default_factory=lambda: EMPTY)
@@ -83,6 +87,7 @@ class Chunk:
     bad: list[Bad] = field(default_factory=list)
     extra: pa.Array | None = None
     utf8: bool = True
+    kind: str | None = None
 
 
 class Reader(Protocol):
@@ -103,6 +108,28 @@ def locators(chunk: Chunk, file: str) -> pa.Array:
     if chunk.places is None:
         return pa.repeat(file, chunk.batch.num_rows)
     return pc.binary_join_element_wise(file, chunk.places, "#")
+
+
+def in_file(chunk: Chunk, file: str) -> Chunk:
+    """`chunk` of `file` with its groups told apart from those of other files."""
+    at = chunk.batch.schema.get_field_index("group")
+    if chunk.kind is None or at < 0:
+        return chunk
+    groups = chunk.batch.column(at)
+    whole = pc.if_else(pc.equal(groups, ""), file, pc.binary_join_element_wise(file, groups, "#"))
+    return replace(chunk, batch=chunk.batch.set_column(at, "group", whole))
+
+
+def alike(one: Chunk, other: Chunk) -> bool:
+    """Whether two chunks can be `joined`."""
+    return one.batch.schema == other.batch.schema and one.kind == other.kind and one.utf8 == other.utf8
+
+
+def joined(chunks: list[Chunk]) -> Chunk:
+    """Chunks that are `alike` as one, its places left out."""
+    first = chunks[0]
+    extra = None if first.extra is None else pa.concat_arrays([chunk.extra for chunk in chunks])
+    return Chunk(pa.concat_batches([chunk.batch for chunk in chunks]), extra=extra, utf8=first.utf8, kind=first.kind)
 
 
 def open_bytes(path: str) -> BinaryIO:

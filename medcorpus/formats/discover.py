@@ -10,12 +10,11 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from medcorpus.formats import by_suffix
-
+_INDEX = "dataset_dict.json"  # of `DatasetDict.save_to_disk`, above the folders of its splits
 _WILD = re.compile(r"[*?[]")
 
 
@@ -30,7 +29,7 @@ class SameLocator(ValueError):
 @dataclass(frozen=True)
 class Found:
     """A file: `locator` is POSIX and NFC; `dataset` is true below a folder of records written by us or by
-    `datasets.save_to_disk`; `error` says why it cannot be looked at.
+    `datasets.save_to_disk`; `named`, that a pattern is its very name; `error` says why it cannot be looked at.
     """
 
     locator: str
@@ -40,6 +39,7 @@ class Found:
     identity: str = ""  # device, inode, size and mtime: equal means unchanged
     mtime_ns: int = 0
     dataset: bool = False
+    named: bool = False
     error: str | None = None
 
 
@@ -74,7 +74,7 @@ def _expand(pattern: str, base: str) -> Iterator[Found]:
         folder = path / "dataset" if (path / "dataset" / "state.json").exists() else path
         yield from _below(folder, folder, ())
     elif path.exists() or os.path.lexists(path):
-        yield _found(path, path.parent)
+        yield replace(_found(path, path.parent), named=True)
     else:
         root, parts = _root_of(_native(pattern), _native(base))
         seen = set()
@@ -126,7 +126,7 @@ def _match(folder: Path, root: Path, parts: tuple[str, ...], above: tuple[tuple[
 
 
 def _below(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Found]:
-    """Files of known suffixes below a folder; of a folder of records, the files its index lists."""
+    """All files below a folder; of a folder of records, the files its index lists."""
     entries = _entries(folder, root, above)
     if isinstance(entries, Found):
         yield entries
@@ -141,7 +141,7 @@ def _below(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> Iter
                 yield _found(Path(entry.path), root, dataset=True)
         elif _is_folder(entry):
             yield from _below(Path(entry.path), root, above)
-        elif by_suffix(entry.name):
+        elif entry.name != _INDEX:
             yield _found(Path(entry.path), root)
 
 

@@ -5,7 +5,7 @@ guessed. Rows that cannot be a record are told apart by whole-column tests and h
 their place and never with their text.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 
@@ -47,7 +47,8 @@ class Mapping:
 
     `columns` maps fields and roles to columns (`lang`, or `meta.lang` for a nested one); None takes the
     columns named like TAKEN. `constants` fill a field where the column gives nothing. `keep` names the
-    columns that go to `extra` as JSON; "all" is every column that is not mapped.
+    columns that go to `extra` as JSON; "all" is every column that is not mapped. `labels` names the source
+    whose language labels the file speaks (`registry().sources`).
     """
 
     source: str
@@ -55,6 +56,7 @@ class Mapping:
     columns: dict[str, str] | None = None
     constants: dict[str, str] = field(default_factory=dict)
     keep: tuple[str, ...] | str = "all"
+    labels: str | None = None
 
     @cached_property
     def paths(self) -> dict[str, str]:
@@ -79,7 +81,11 @@ def to_records(chunk: Chunk, locators: pa.Array, mapping: Mapping) -> tuple[pa.R
     `locators` has one per row. Raises MissingColumn when the file lacks a column that was asked for by
     the mapping, or one of the kind.
     """
+    if chunk.kind:
+        names = chunk.batch.schema.names
+        mapping = replace(mapping, kind=chunk.kind, columns={name: "" for name in FIELDS if name in names})
     rows = Rows(chunk, locators)
+    pages = rows.column("body") if chunk.kind else None
     values: dict[str, pa.Array | None] = {}
     for name, path in mapping.paths.items():
         values[name] = rows.strings(path)
@@ -87,22 +93,28 @@ def to_records(chunk: Chunk, locators: pa.Array, mapping: Mapping) -> tuple[pa.R
         if asked and values[name] is None:
             raise MissingColumn(missing(path, tuple(chunk.batch.schema.names)))
     for name in REQUIRED[mapping.kind]:
-        rows.reject(values[name].is_null(), "null_text", f"the column for `{name}` is null")
+        null = values[name].is_null()
+        null = null if pages is None else pc.and_(null, pages.is_null())
+        rows.reject(null, "null_text", f"the column for `{name}` is null")
 
     made = _CONTENT[mapping.kind](rows, values)
     rows.reject_nul(made["text"])
     for name in FIELDS:
         constant = mapping.source if name == "source" else mapping.constants.get(name)
         made[name] = _or_constant(values.get(name), constant, rows.count)
-    made["language"] = rows.each_value(made["language"], "unknown_language", registry().normalise)
+    made["language"] = rows.each_value(
+        made["language"], "unknown_language", lambda label: registry().normalise(label, mapping.labels)
+    )
     made["category"] = rows.each_value(made["category"], "unknown_category", _category)
     made["extra"] = rows.others(set(mapping.wanted), mapping.keep)
     rows.reject_large(made["text"], made["extra"])
+    if pages is not None:
+        made |= {name: chunk.batch[name] for name in ("body", "media_type", "charset")}
     made["locator"] = rows.locators
     made["kind"] = pa.repeat(mapping.kind, rows.count)
 
     batch = rows.good(pa.RecordBatch.from_pydict(made))
-    ids = record_ids(batch["source"], batch["locator"], batch["text"])
+    ids = record_ids(batch["source"], batch["locator"], batch["text"] if pages is None else batch["body"])
     return conform(batch.append_column("id", ids), RECORD), rows.bad
 
 
@@ -127,8 +139,8 @@ def as_records(chunk: Chunk, locators: pa.Array, schema: pa.Schema, constants: d
 
 
 def record_ids(sources: pa.Array, locators: pa.Array, texts: pa.Array) -> pa.Array:
-    """`core.schema.record_id` of every row."""
-    data, offsets, _ = buffers(texts)
+    """`core.schema.record_id` of every row; `texts` may be bytes."""
+    data, offsets, _ = buffers(texts.view(pa.string()) if pa.types.is_binary(texts.type) else texts)
     text, ends = memoryview(data), offsets.tolist()
     heads = pc.binary_join_element_wise(sources, locators, "", "\0").cast(pa.binary()).to_pylist()
     made = []

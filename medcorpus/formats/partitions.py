@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from medcorpus.core import keys
 from medcorpus.core.stage import Partition
+from medcorpus.formats import NO_READER, no_reader
 from medcorpus.formats.base import open_bytes
 from medcorpus.formats.discover import Found
 from medcorpus.formats.streams import codec_of
@@ -99,6 +100,8 @@ def partitions(files: Iterable[tuple[Found, str]], digests: Digests) -> list[Par
 
 def _known(file: Found, format: str, digests: Digests) -> list[Range]:
     error = file.error
+    if error is None and format == NO_READER:
+        error = no_reader(file.path)
     if error is None:
         try:
             return digests.of(file, format)

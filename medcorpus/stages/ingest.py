@@ -25,7 +25,7 @@ from medcorpus.core.languages import registry
 from medcorpus.core.params import Params, decision, fill, place, speed
 from medcorpus.core.schema import CATEGORIES, RECORD, conform, schema_with
 from medcorpus.core.stage import Bad, Context, Partition, Reason, Source
-from medcorpus.formats.base import Chunk, Options, Span, locators
+from medcorpus.formats.base import Chunk, Options, Span, alike, in_file, joined, locators
 from medcorpus.formats.columnar import is_record, pieces, schema_of
 from medcorpus.formats.discover import Found, NothingFound, SameLocator, find
 from medcorpus.formats.mapping import FIELDS, ROLES, Mapping, MissingColumn, as_records, to_records
@@ -56,6 +56,9 @@ class IngestParams(Params):
     )
     keep: list[str] | Literal["all", "none"] = Field("all", description="Other columns to keep, as JSON in `extra`.")
     source: str | None = Field(None, min_length=1, description="Name of the source; the step's id when left out.")
+    labels: str | None = Field(
+        None, description="Whose language labels the files speak, where they mean something of their own (`tico19`)."
+    )
     language: str | None = Field(None, description="Language of rows whose column says none.")
     category: Literal[CATEGORIES] | None = Field(None, description="Category of rows whose column says none.")  # type: ignore[valid-type]
     licence: str = Field("unknown", description="Licence (SPDX) of rows whose column says none.")
@@ -74,6 +77,13 @@ class IngestParams(Params):
     @classmethod
     def _known_language(cls, label: str | None) -> str | None:
         return None if label is None else registry().normalise(label)
+
+    @field_validator("labels")
+    @classmethod
+    def _known_labels(cls, labels: str | None) -> str | None:
+        if labels is not None and labels not in (known := registry().sources):
+            raise ValueError(f"no label table '{labels}'{nearest(labels, list(known))} ({', '.join(known)})")
+        return labels
 
     @field_validator("delimiter")
     @classmethod
@@ -124,6 +134,7 @@ class Ingest(Source):
             columns=params.columns,
             constants=self._constants,
             keep=params.keep if isinstance(params.keep, str) else tuple(params.keep),
+            labels=params.labels,
         )
         self._documents = replace(self._mapping, columns=None)  # txt and md: `columns` means those of tables
         self._options = Options(
@@ -181,7 +192,9 @@ class Ingest(Source):
         try:
             return formats.guess(file.path)
         except formats.UnknownFormat as error:
-            raise Fatal(str(error)) from None
+            if file.named:
+                raise Fatal(str(error)) from None
+            return formats.NO_READER
         except OSError:
             return "unknown"  # the reader will say what is wrong with it
 
@@ -242,41 +255,44 @@ class Ingest(Source):
     def _joined(
         self, files: list[dict[str, Any]], reject: Callable[[Bad], None]
     ) -> Iterator[tuple[str, Chunk, pa.Array]]:
-        """(locator of the file, chunk, locators of its rows); files of one row come together, as file ""."""
-        single: list[pa.RecordBatch] = []
-        where: list[str] = []
+        """(locator of the file, chunk, locators of its rows); files of a few rows come together, as file ""."""
+        single: list[Chunk] = []
+        where: list[pa.Array] = []
         size = 0
 
         def together() -> Iterator[tuple[str, Chunk, pa.Array]]:
             if single:
-                yield "", Chunk(pa.concat_batches(single)), pa.array(where, pa.string())
+                yield "", joined(single), pa.concat_arrays(where)
                 single.clear()
                 where.clear()
 
         for file in files:
             for chunk in self._chunks(file, reject):
-                if chunk.places is not None:
+                if chunk.places is not None and not chunk.kind:
                     yield from together()
                     yield file["locator"], chunk, locators(chunk, file["locator"])
                     continue
-                if single and (chunk.batch.schema != single[0].schema or size > _BATCH_BYTES):
+                if single and (size > _BATCH_BYTES or not alike(chunk, single[0])):
                     yield from together()
                 size = chunk.batch.nbytes + (size if single else 0)
-                single.append(chunk.batch)
-                where.append(file["locator"])
+                single.append(chunk)
+                where.append(locators(chunk, file["locator"]))
         yield from together()
 
     def _chunks(self, file: dict[str, Any], reject: Callable[[Bad], None]) -> Iterator[Chunk]:
         """Chunks of one file, or of its range, that have rows."""
         locator = file["locator"]
         try:
+            if file["format"] == formats.NO_READER:
+                reject(Bad(locator, formats.NO_READER, file["error"]))
+                return
             if "error" in file or file["format"] not in formats.READERS:
                 raise OSError(0, file.get("error", "it could not be looked at"))
             for chunk in formats.reader(file["format"])(Span.of(file), self._options):
                 for bad in chunk.bad:
                     reject(Bad(f"{locator}#{bad.locator}" if bad.locator else locator, bad.error, bad.message))
                 if chunk.batch.num_rows:
-                    yield chunk
+                    yield in_file(chunk, locator)
         except OSError as error:
             reject(Bad(locator, "unreadable", error.strerror or type(error).__name__))
 

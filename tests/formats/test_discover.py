@@ -25,7 +25,7 @@ def locators(base: Path, *patterns: str) -> list[str]:
 
 def test_a_file_a_folder_a_glob(tree: Path) -> None:
     assert locators(tree, "data/a.txt") == ["a.txt"]
-    assert locators(tree, "data") == ["a.txt", "b.jsonl.gz", "sub/c.txt", "sub/deep/ملف.txt"]
+    assert locators(tree, "data") == ["a.txt", "b.jsonl.gz", "notes.xyz", "sub/c.txt", "sub/deep/ملف.txt"]
     assert locators(tree, "data/*.txt") == ["a.txt"]
     assert locators(tree, "data/**/*.txt") == ["a.txt", "sub/c.txt", "sub/deep/ملف.txt"]
     assert locators(tree, "data/**/c.txt") == ["sub/c.txt"]
@@ -68,7 +68,7 @@ def test_locators_are_composed_and_posix(tmp_path: Path) -> None:
 def test_loops_end_and_links_are_followed(tree: Path) -> None:
     (tree / "data" / "sub" / "up").symlink_to(tree / "data")
     (tree / "linked").symlink_to(tree / "data" / "sub" / "deep")
-    assert locators(tree, "data") == locators(tree, "data/**/*.txt", "data/*.gz")
+    assert locators(tree, "data") == locators(tree, "data/**/*.txt", "data/*.gz", "data/*.xyz")
     assert locators(tree, "linked") == ["ملف.txt"]
 
 

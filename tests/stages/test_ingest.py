@@ -62,9 +62,9 @@ def test_a_folder_of_many_formats(tmp_path: Path) -> None:
     (tmp_path / "d/ስለ ወባ.txt").write_text("ወባ በሽታ ነው።", "utf-8")
     (tmp_path / "d/e.md").write_text("# Malaria\nsix")
     pq.write_table(pa.table({"text": ["seven"]}), tmp_path / "d/f.parquet")
-    (tmp_path / "d/ignored.png").write_bytes(b"\x89PNG")
+    (tmp_path / "d/scan.png").write_bytes(b"\x89PNG")
     rows, bad = read(tmp_path, path="d", language="am", category="guideline", licence="CC0-1.0")
-    assert not bad
+    assert bad == [("scan.png", "no_reader")]
     assert {row["locator"]: row["text"] for row in rows} == {
         "a.jsonl#L1": "one",
         "a.jsonl#L2": "two",
@@ -84,6 +84,7 @@ def test_a_folder_of_many_formats(tmp_path: Path) -> None:
         "csv: 1 file, 0.0 MB",
         "jsonl: 1 file, 0.0 MB",
         "md: 1 file, 0.0 MB",
+        "no_reader: 1 file, 0.0 MB",
         "parquet: 1 file, 0.0 MB",
         "tsv: 1 file, 0.0 MB",
         "txt: 1 file, 0.0 MB",
@@ -218,9 +219,29 @@ def test_nothing_found_and_unknown_formats_stop_the_run(tmp_path: Path) -> None:
         ingest(tmp_path, path="x/*.pdf").partitions()
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7")
     with pytest.raises(Fatal, match=r"the format of a.pdf is not known; known formats: jsonl, "):
-        ingest(tmp_path, path="*.pdf").snapshot()
+        ingest(tmp_path, path="a.pdf").snapshot()
     with pytest.raises(Missing, match="NOT_SET_ANYWHERE"):
         ingest(tmp_path, path="${NOT_SET_ANYWHERE}/a").partitions()
+
+
+def test_files_without_a_reader_are_counted_and_not_read(tmp_path: Path) -> None:
+    write_lines(tmp_path / "d/a.jsonl", {"text": "one"})
+    for name in ("b.pdf", "c.tar.gz", "LICENSE"):
+        (tmp_path / "d" / name).write_bytes(b"%PDF-1.7")
+    (tmp_path / "d/part-00000").write_text('{"text": "two"}\n')
+    bad: list[Bad] = []
+    for path in ("d", "d/*"):
+        bad.clear()
+        rows = [row for batch in batches(ingest(tmp_path, path=path), bad) for row in batch.to_pylist()]
+        assert [row["text"] for row in rows] == ["one", "two"]
+        assert {(one.locator, one.error, one.message) for one in bad} == {
+            ("LICENSE", "no_reader", "no reader for a file without suffix"),
+            ("b.pdf", "no_reader", "no reader for .pdf"),
+            ("c.tar.gz", "no_reader", "no reader for .tar.gz"),
+        }
+    before = ingest(tmp_path, path="d").snapshot()
+    (tmp_path / "d/b.pdf").write_bytes(b"%PDF-1.8")
+    assert ingest(tmp_path, path="d").snapshot() == before, "what is not read need not be read again"
 
 
 def test_variables_in_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +260,8 @@ def test_variables_in_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         {"columns": {"question": "q"}},
         {"delimiter": "::"},
         {"delimiter": "\n"},
-        {"format": "xml"},
+        {"format": "docx"},
+        {"labels": "tico"},
         {"colums": {}},
         {"block_mb": 0},
     ],
