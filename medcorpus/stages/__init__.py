@@ -6,6 +6,7 @@ imported until a stage is used, so that the command line starts at once.
 
 STAGES: dict[str, tuple[str, str]] = {
     "ingest": ("medcorpus.stages.ingest:Ingest", "read files into records"),
+    "extract": ("medcorpus.stages.extract:Extract", "make readable text out of pages of HTML"),
     "langid": ("medcorpus.stages.langid:Langid", "tell language and script, or say und"),
     "quality": ("medcorpus.stages.quality:Quality", "measure length, symbols and repetition"),
     "select": ("medcorpus.stages.select:Select", "mark rows for the reasons named; the only stage that drops"),
