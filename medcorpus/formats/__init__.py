@@ -3,6 +3,7 @@
     base          the seam: Span and Options in, Chunks out
     streams       decompression, blocks of whole lines
     jsonl, delimited, plain, columnar          the readers
+    markup        readers of HTML, the dialects of XML, and gettext
     mapping       a file's columns -> records (mcqa: questions and options)
     discover      patterns and folders -> files
     partitions    files -> shares of work that stay the same when files are added
@@ -11,6 +12,7 @@ Local files only. Plain arguments and plain values; no recipe and no engine.
 """
 
 import importlib
+import re
 from pathlib import PurePath
 
 from medcorpus.formats import streams
@@ -24,12 +26,24 @@ READERS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "md": ("medcorpus.formats.plain:read_md", (".md", ".markdown"), False),
     "parquet": ("medcorpus.formats.columnar:read_parquet", (".parquet", ".pq"), True),
     "arrow": ("medcorpus.formats.columnar:read_arrow", (".arrow", ".feather", ".ipc"), True),
+    "html": ("medcorpus.formats.markup.html:read", (".html", ".htm", ".xhtml"), False),
+    "xml": ("medcorpus.formats.markup.xml:read", (".xml",), False),
+    "medquad": ("medcorpus.formats.markup.medquad:read", (), False),
+    "jats": ("medcorpus.formats.markup.jats:read", (".nxml",), False),
+    "cnxml": ("medcorpus.formats.markup.cnxml:read", (".cnxml",), False),
+    "tmx": ("medcorpus.formats.markup.tmx:read", (".tmx",), False),
+    "fhir": ("medcorpus.formats.markup.fhir:read", (), False),
+    "udhr": ("medcorpus.formats.markup.udhr:read", (), False),
+    "po": ("medcorpus.formats.markup.po:read", (".po", ".pot"), False),
     "record": ("medcorpus.formats.columnar:read_record", (), False),
 }
 """format -> (module:function, suffixes, whether a big file can be read in ranges)."""
 
 _BY_SUFFIX = {suffix: name for name, (_, suffixes, _) in READERS.items() for suffix in suffixes}
 _LOOK = 1 << 16
+_MARKUP = re.compile(rb"\s*(?:(<!doctype\s+html|<html[\s>])|<\?xml\s)", re.IGNORECASE)
+NO_READER = "no_reader"
+"""In place of a format: a file that was found, not asked for by name, and that no reader knows."""
 
 
 class UnknownFormat(ValueError):
@@ -64,11 +78,20 @@ def guess(path: str) -> str:
     return found
 
 
+def no_reader(path: str) -> str:
+    """What is wrong with a file that no reader knows."""
+    name = PurePath(path)
+    suffixes = name.suffixes[-2:] if name.suffix.lower() in streams.SUFFIXES else name.suffixes[-1:]
+    return f"no reader for {''.join(suffixes) or 'a file without suffix'}"
+
+
 def _sniff(head: bytes) -> str | None:
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "arrow"
+    if found := _MARKUP.match(head.removeprefix(streams.BOM)):
+        return "html" if found[1] else "xml"
     try:
         lines = head.removeprefix(streams.BOM).decode("utf-8", "strict" if len(head) < _LOOK else "ignore").split("\n")
     except UnicodeDecodeError:
