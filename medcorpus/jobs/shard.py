@@ -25,8 +25,8 @@ from medcorpus.core.stage import Job, Resources, Rows
 from medcorpus.text.buffers import buffers
 
 BATCH_ROWS = 1000  # rows of a record batch, as `datasets` writes them: random access reads little
-SPILL_BYTES = 256 << 20  # how much is sorted in memory at a time
-MOST_BUCKETS = 512  # files open at once; above 128 GB a bucket grows instead
+SPILL_BYTES = 128 << 20  # how much is sorted in memory at a time
+MOST_BUCKETS = 512  # files open at once; above 64 GB a bucket grows instead
 _LEFT_OUT = ("body", "drop_reason")
 
 
