@@ -13,6 +13,7 @@ detection.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +34,7 @@ _ESCAPES = (
     (re.compile(rb"\x1b(?:\$[@B]|\([JI]|\$\([DOPQ])"), "iso-2022-jp"),
     (re.compile(rb"~\{(?:[!-w][!-~])+~\}"), "hz-gb-2312"),
 )
+_CJK = ("Hani", "Hans", "Hant", "Jpan", "Kana", "Hang", "Bopo")
 _WIDE = ("utf-16le", "utf-16be", "utf-32le", "utf-32be")
 _HIDDEN = ("iso-2022-jp", "iso-2022-kr", "hz-gb-2312", *_WIDE)  # ASCII on the outside
 _HEALTHY = 9
@@ -175,7 +177,18 @@ def _by_zeros(head: bytes) -> Verdict | None:
         if max(low, high) < 0.05 or min(low, high) * 10 > max(low, high):
             return None
         found = "utf-16le" if high > low else "utf-16be"
-    return Verdict(found, "detected") if _fits(head, found, whole=False) else None
+    return Verdict(found, "detected") if _fits(head, found, whole=False) and _is_text(head, found) else None
+
+
+def _is_text(head: bytes, name: str) -> bool:
+    """Is it all of one script, with ASCII beside it? Bytes taken two by two are of all scripts there are."""
+    from medcorpus.text.lid import script_of
+
+    text = Codec(name).decode(head[: 1 << 13], "ignore")
+    scripts = Counter(script_of(char) or "" if char.isalpha() and char > "\x7f" else char < "\x80" for char in text)
+    scripts["CJK"] = sum(scripts.pop(name, 0) for name in _CJK)
+    plain = sum(char in "\t\r\n" or char >= " " for char in text)
+    return len(text) >= 8 and plain == len(text) and scripts.pop(True, 0) + max(scripts.values()) > 0.9 * len(text)
 
 
 def _fits(head: bytes, name: str, whole: bool) -> bool:

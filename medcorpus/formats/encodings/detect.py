@@ -74,6 +74,8 @@ def detect(data: bytes, hint: str | None = None) -> Guess | None:
             continue
         seen[text] = None
         cost, language = _cost(text, order < len(MULTI), hint)
+        if language is None and name != "windows-1252":
+            continue  # signs alone say nothing
         if name in _VIETNAMESE and language != "vie_Latn":
             continue  # a letter for every byte: they take any text of accented letters
         if cost > WORST and not few:
@@ -166,6 +168,10 @@ def _cost(text: str, wide: bool, hint: str | None) -> tuple[float, str | None]:
     marks = (kinds == _SPACE) | (kinds == _QUOTE) | (kinds == _SIGN)
     if not (high & (word_before | word_after | marks)).any() and not wide:
         return 1.0, None  # nothing stands where a letter would: no evidence at all
+    if total <= 2 and is_letter[high].any() and not wide:
+        plain = np.concatenate([[False], is_letter & ~high, [False]])
+        if not (high & (plain[:-2] | plain[2:])).any():
+            return 1.0, None  # a word of one or two odd bytes alone may be anything
     inside = word_before & word_after
     faults = 3.0 * np.count_nonzero(kinds == _CONTROL)
     faults += 0.6 * np.count_nonzero(high & (kinds == _SYMBOL))

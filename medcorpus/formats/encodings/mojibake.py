@@ -17,7 +17,6 @@ from medcorpus.formats.encodings.tables import CODECS
 from medcorpus.text.buffers import buffers
 
 _WRONG = ("windows-1252", "windows-1251")
-_AGAIN = 3  # text that was broken more often than that is lost
 
 # In each of the two: what a lead byte (C2..F4) and a byte that goes on (80..BF) look like.
 _PAIRS = {
@@ -45,17 +44,17 @@ def _map(name: str) -> tuple[str, dict[int, int]]:
 
 def repair(text: str) -> tuple[str, str] | None:
     """(the text as it was, `utf-8 as windows-1252` or the like, ` twice` when so), or None: nothing to repair."""
-    now, how, times = text, "", 0
-    while times < _AGAIN:
+    now, how, found = text, "", None
+    for times in ("", " twice", " three times"):  # text that was broken more often than that is lost
         for name in (how,) if how else _WRONG:
-            if (better := _undone(now, name)) is not None:
-                now, how, times = better, name, times + 1
+            if (before := _undone(now, name)) is not None:
+                now, how = before, name
+                if _is_better(text, now):
+                    found = now, f"utf-8 as {how}{times}"
                 break
         else:
             break
-    if not times:
-        return None
-    return now, f"utf-8 as {how}" + ("" if times == 1 else " twice" if times == 2 else " three times")
+    return found
 
 
 def _undone(text: str, name: str) -> str | None:
@@ -69,7 +68,7 @@ def _undone(text: str, name: str) -> str | None:
         return None
     if codecs.charmap_decode(data, "strict", chars)[0] != text and data.decode("latin-1") != text:
         return None  # a mixture: it could not be broken again the same way
-    return better if _is_better(text, better) else None
+    return better
 
 
 def _is_better(text: str, better: str) -> bool:
@@ -87,13 +86,33 @@ def suspects(array: pa.Array) -> np.ndarray:
     used = data[offsets[0] : offsets[-1]]
     if len(used) < 4 or used.max() < 0xC3:
         return np.empty(0, np.int64)
-    found = [match.start() for match in _BYTES.finditer(used.data)]
-    if not found:
-        return np.empty(0, np.int64)
-    return np.unique(np.searchsorted(offsets - offsets[0], np.array(found), "right") - 1)
+    found = _western(used)
+    if (used == 0xD0).any():
+        found = np.concatenate([found, _cyrillic(used)])
+    return np.unique(np.searchsorted(offsets - offsets[0], found, "right") - 1)
 
 
-_BYTES = re.compile(
-    rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|\xe2[\x80-\x84]|\xc5[\x92\x93\xa0\xa1\xb8\xbd\xbe]|\xc6\x92|\xcb[\x86\x9c])"
-    rb"|(?:\xd0[\x92-\xbf]|\xd1[\x80-\x84])(?:\xd0[\x81-\x8f]|\xd1[\x91-\x9f]|\xd2[\x90\x91]|\xc2[\x80-\xbf]|\xe2[\x80-\x84])"
-)
+def _western(data: np.ndarray) -> np.ndarray:
+    """Places of U+00C2..U+00F4 before a character that may stand for a byte from 80 to BF."""
+    at = np.flatnonzero(data[:-3] == 0xC3)
+    at = at[np.isin(data[at + 2], np.frombuffer(b"\xc2\xe2\xc5\xc6\xcb", np.uint8))]
+    return at[(data[at + 1] >= 0x82) & (data[at + 1] <= 0xB4)]
+
+
+def _cyrillic(data: np.ndarray) -> np.ndarray:
+    """Places of the second of such a pair in windows-1251: no letter of Russian, so rarely there."""
+    pairs = (data[:-1].astype(np.uint16) << 8) | data[1:]
+    at = np.flatnonzero(_seconds()[pairs])
+    at = at[at > 1]
+    return at[(data[at - 2] == 0xD0) | (data[at - 2] == 0xD1)]
+
+
+@cache
+def _seconds() -> np.ndarray:
+    """For each two bytes: do they begin a character that windows-1251 has from 80 to BF?"""
+    table = np.zeros(1 << 16, bool)
+    for code in range(0x80, 0xC0):
+        table[int.from_bytes(_map("windows-1251")[0][code].encode()[:2])] = True
+    for code in range(0x80, 0xA0):
+        table[int.from_bytes(chr(code).encode())] = True
+    return table

@@ -29,7 +29,7 @@ _BASE = (
 )
 _BASE += "\u25cc\u200b-\u200d\u2060"
 _MEDIAL = "\u103b-\u103e\u105e-\u1060\u1082\u103a"
-_ASAT = re.compile("\u1039(?![\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1075-\u1081\uaa60-\uaa7a])")
+_ASAT = re.compile("\u1039(?![\u200c\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1075-\u1081\uaa60-\uaa7a])")
 _EARLY = re.compile(f"(?<![{_BASE}{_MEDIAL}\u1039])\u1031")
 _MEDIAL_FIRST = re.compile("(?<![\u1000-\u109f\uaa60-\uaa7f])[\u103b-\u103e]")
 _ZAWGYI_BYTES = re.compile(b"\xe1\x80[\xb1\xb9]")
