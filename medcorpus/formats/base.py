@@ -56,7 +56,8 @@ class Options:
 
     `wanted` are the columns (`lang`, or `meta.lang` for a nested one) that are mapped to record fields and
     `required` those without which a row is nothing: self-describing rows (jsonl) that lack one are bad.
-    `keep` says what becomes of the other columns.
+    `keep` says what becomes of the other columns. `encoding` is the label of the encoding that files are in
+    which are not UTF-8; None: it is detected.
     """
 
     wanted: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ class Options:
     delimiter: str | None = None
     quoting: bool = True
     header: tuple[str, ...] | None = None
+    encoding: str | None = None
     block_bytes: int = BLOCK
 
 
@@ -76,6 +78,7 @@ class Chunk:
     a row counted from 0; None when the file is one row. `bad` holds what could not be read, `locator` being
     the place alone. `extra`, when given, is the JSON of the columns that are not `wanted`; otherwise the
     mapping makes it out of the batch. `utf8` false: the strings of the batch still have to be checked.
+    `charset` is the encoding that the file was in, None for UTF-8.
     """
 
     batch: pa.RecordBatch = field(default_factory=lambda: EMPTY)
@@ -83,6 +86,7 @@ class Chunk:
     bad: list[Bad] = field(default_factory=list)
     extra: pa.Array | None = None
     utf8: bool = True
+    charset: str | None = None
 
 
 class Reader(Protocol):

@@ -22,6 +22,7 @@ import pyarrow.csv as pacsv
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.core.stage import Bad
 from medcorpus.formats.base import Chunk, Options, Span, failed, line_places
+from medcorpus.formats.encodings.stream import chunks
 from medcorpus.formats.streams import Stream, line_blocks
 
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
@@ -49,20 +50,23 @@ class _Shape:
 
 def _read(span: Span, options: Options, delimiter: str) -> Iterator[Chunk]:
     shape = _Shape(delimiter, options.quoting, _names(options.header or ()))
-    with Stream(span.path, span.start, span.end) as stream:
-        rest, first = b"", span.first_line
-        for lines in line_blocks(stream, span, options.block_bytes):
-            if lines.bad:  # a line was skipped: a record that was still open cannot go on after it
-                if rest:
-                    yield from _consume(rest, first, shape, final=True)
-                    rest = b""
-                yield Chunk(bad=lines.bad)
-            if not rest:
-                first = lines.first
-            state = yield from _consume(rest + lines.data, first, shape, lines.last)
-            if state is None:
-                return
-            rest, first, shape = state
+    return chunks(span, options.encoding, lambda stream: _rows(stream, span, options, shape))
+
+
+def _rows(stream: Stream, span: Span, options: Options, shape: _Shape) -> Iterator[Chunk]:
+    rest, first = b"", span.first_line
+    for lines in line_blocks(stream, span, options.block_bytes):
+        if lines.bad:  # a line was skipped: a record that was still open cannot go on after it
+            if rest:
+                yield from _consume(rest, first, shape, final=True)
+                rest = b""
+            yield Chunk(bad=lines.bad)
+        if not rest:
+            first = lines.first
+        state = yield from _consume(rest + lines.data, first, shape, lines.last)
+        if state is None:
+            return
+        rest, first, shape = state
 
 
 def _consume(

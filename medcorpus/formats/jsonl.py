@@ -23,6 +23,7 @@ import pyarrow.json as pj
 
 from medcorpus.core.stage import Bad
 from medcorpus.formats.base import Chunk, Options, Span, json_text, line_places, missing
+from medcorpus.formats.encodings.stream import chunks
 from medcorpus.formats.streams import Lines, Stream, line_blocks
 
 _SPACE = b" \t\r"
@@ -31,11 +32,14 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 def read(span: Span, options: Options) -> Iterator[Chunk]:
     """Rows as string columns named as `options.wanted` (not empty); places are `L<line>`. See the module."""
-    with Stream(span.path, span.start, span.end) as stream:
-        for lines in line_blocks(stream, span, options.block_bytes):
-            chunk = _fast(lines, options) or _slow(lines, options)
-            if chunk.batch.num_rows or chunk.bad:
-                yield chunk
+    return chunks(span, options.encoding, lambda stream: _rows(stream, span, options))
+
+
+def _rows(stream: Stream, span: Span, options: Options) -> Iterator[Chunk]:
+    for lines in line_blocks(stream, span, options.block_bytes):
+        chunk = _fast(lines, options) or _slow(lines, options)
+        if chunk.batch.num_rows or chunk.bad:
+            yield chunk
 
 
 # -- a whole block at once ----------------------------------------------------------------------

@@ -34,6 +34,9 @@ FIELDS = (*TAKEN, "category", "source", "group")
 """Fields that a column may be mapped to, beside the roles of the kind."""
 
 
+_READ = {"title", *(role for roles in ROLES.values() for role in roles)}
+"""What people read, so that mojibake in it is repaired."""
+
 NEVER_NULL = tuple(field.name for field in RECORD if not field.nullable)
 
 
@@ -83,6 +86,8 @@ def to_records(chunk: Chunk, locators: pa.Array, mapping: Mapping) -> tuple[pa.R
     values: dict[str, pa.Array | None] = {}
     for name, path in mapping.paths.items():
         values[name] = rows.strings(path)
+        if name in _READ and values[name] is not None:
+            values[name] = rows.mended(values[name])
         asked = name in REQUIRED[mapping.kind] or name in (mapping.columns or {})
         if asked and values[name] is None:
             raise MissingColumn(missing(path, tuple(chunk.batch.schema.names)))
@@ -98,6 +103,8 @@ def to_records(chunk: Chunk, locators: pa.Array, mapping: Mapping) -> tuple[pa.R
     made["category"] = rows.each_value(made["category"], "unknown_category", _category)
     made["extra"] = rows.others(set(mapping.wanted), mapping.keep)
     rows.reject_large(made["text"], made["extra"])
+    made["flags"] = rows.flags()
+    made["charset"] = pa.repeat(pa.scalar(chunk.charset, pa.string()), rows.count)
     made["locator"] = rows.locators
     made["kind"] = pa.repeat(mapping.kind, rows.count)
 

@@ -142,7 +142,7 @@ def _leaves(items: list[tuple[int, Any]], bit: int) -> list[list[Any]]:
 
 def _ranges(file: Found, format: str) -> list[Range]:
     if file.size > SPLIT_BYTES:
-        if format == "jsonl" and not _is_compressed(file.path):
+        if format == "jsonl" and _has_lines(file.path):
             return line_ranges(file.path, SPLIT_BYTES)
         cut: Callable[[str, int], list[Range]] | None = {"parquet": _row_groups, "arrow": _batches}.get(format)
         if cut:
@@ -154,9 +154,11 @@ def _ranges(file: Found, format: str) -> list[Range]:
     return [{"digest": _digest(file.path), "size": file.size}]
 
 
-def _is_compressed(path: str) -> bool:
+def _has_lines(path: str) -> bool:
+    """Can the file be cut at bytes of newline? Not when it is compressed, nor in UTF-16 (its text holds zeros)."""
     with open_bytes(path) as file:
-        return codec_of(file.read(10)) is not None
+        head = file.read(1 << 12)
+    return codec_of(head[:10]) is None and 0 not in head
 
 
 def _digest(path: str) -> str:

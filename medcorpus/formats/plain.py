@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.formats.base import Chunk, Options, Span, failed
-from medcorpus.formats.streams import BOM, Stream
+from medcorpus.formats.encodings import Undecodable, text_of
+from medcorpus.formats.streams import Stream
 
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 _HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
@@ -17,14 +18,18 @@ _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 
 def read_txt(span: Span, options: Options) -> Iterator[Chunk]:
     """Column `text`. Line ends become `\\n`."""
-    outcome = _text(span)
-    yield outcome if isinstance(outcome, Chunk) else Chunk(_row(text=outcome))
+    outcome = _text(span, options)
+    yield outcome if isinstance(outcome, Chunk) else Chunk(_row(text=outcome[0]), charset=outcome[1])
 
 
 def read_md(span: Span, options: Options) -> Iterator[Chunk]:
     """Columns `text` (the Markdown as it is) and `title` (its first heading, or null)."""
-    outcome = _text(span)
-    yield outcome if isinstance(outcome, Chunk) else Chunk(_row(text=outcome, title=heading(outcome)))
+    outcome = _text(span, options)
+    if isinstance(outcome, Chunk):
+        yield outcome
+    else:
+        text, charset = outcome
+        yield Chunk(_row(text=text, title=heading(text)), charset=charset)
 
 
 def heading(markdown: str) -> str | None:
@@ -43,8 +48,8 @@ def heading(markdown: str) -> str | None:
     return None
 
 
-def _text(span: Span) -> str | Chunk:
-    """The text of a file, or what is wrong with it."""
+def _text(span: Span, options: Options) -> tuple[str, str | None] | Chunk:
+    """(text of a file, its encoding or None for UTF-8), or what is wrong with it."""
     with Stream(span.path) as stream:
         data = stream.read(MAX_ROW_BYTES + 1)
         if len(data) > MAX_ROW_BYTES:
@@ -55,12 +60,14 @@ def _text(span: Span) -> str | Chunk:
     if not data:
         return failed("", "empty", "the file is empty")
     try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        return failed("", "invalid_utf8", f"byte {error.start} of the file is not utf-8")
+        text, verdict = text_of(data, options.encoding)
+    except Undecodable as error:
+        if error.reason == "undecodable" and 0 in data:
+            return failed("", "nul_byte", f"byte {data.index(0)} of the file is NUL")
+        return failed("", error.reason, str(error))
     if "\0" in text:
         return failed("", "nul_byte", f"byte {data.index(0)} of the file is NUL")
-    return text.removeprefix(BOM.decode()).replace("\r\n", "\n")
+    return text.replace("\r\n", "\n"), None if verdict.charset == "utf-8" else verdict.charset
 
 
 def _row(**values: str | None) -> pa.RecordBatch:

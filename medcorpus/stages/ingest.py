@@ -28,6 +28,7 @@ from medcorpus.core.stage import Bad, Context, Partition, Reason, Source
 from medcorpus.formats.base import Chunk, Options, Span, locators
 from medcorpus.formats.columnar import is_record, pieces, schema_of
 from medcorpus.formats.discover import Found, NothingFound, SameLocator, find
+from medcorpus.formats.encodings.tables import LABELS, canonical
 from medcorpus.formats.mapping import FIELDS, ROLES, Mapping, MissingColumn, as_records, to_records
 from medcorpus.formats.partitions import Digests, partitions
 
@@ -64,6 +65,7 @@ class IngestParams(Params):
     split: str | None = Field(None, description="Split of rows whose column says none.")
     delimiter: str | None = Field(None, description="Between the fields of csv and tsv; comma and tab when left out.")
     quoting: bool = Field(True, description="Whether quotes mean anything in csv and tsv.")
+    encoding: str | None = Field(None, description="Encoding of files that are not UTF-8; detected when left out.")
     header: list[str] | None = Field(None, min_length=1, description="Column names, for csv and tsv without a header.")
     permissive: list[str] = decision(
         list(PERMISSIVE), description="Licences (patterns) that the reason `licence` passes."
@@ -74,6 +76,16 @@ class IngestParams(Params):
     @classmethod
     def _known_language(cls, label: str | None) -> str | None:
         return None if label is None else registry().normalise(label)
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, label: str | None) -> str | None:
+        if label is None:
+            return None
+        found = canonical(label)
+        if found is None:
+            raise ValueError(f"unknown encoding '{label[:40]}'{nearest(label.lower(), LABELS)}")
+        return found
 
     @field_validator("delimiter")
     @classmethod
@@ -133,6 +145,7 @@ class Ingest(Source):
             delimiter=params.delimiter,
             quoting=params.quoting,
             header=tuple(params.header) if params.header else None,
+            encoding=params.encoding,
             block_bytes=params.block_mb << 20,
         )
 
@@ -245,11 +258,11 @@ class Ingest(Source):
         """(locator of the file, chunk, locators of its rows); files of one row come together, as file ""."""
         single: list[pa.RecordBatch] = []
         where: list[str] = []
-        size = 0
+        size, charset = 0, None
 
         def together() -> Iterator[tuple[str, Chunk, pa.Array]]:
             if single:
-                yield "", Chunk(pa.concat_batches(single)), pa.array(where, pa.string())
+                yield "", Chunk(pa.concat_batches(single), charset=charset), pa.array(where, pa.string())
                 single.clear()
                 where.clear()
 
@@ -259,8 +272,10 @@ class Ingest(Source):
                     yield from together()
                     yield file["locator"], chunk, locators(chunk, file["locator"])
                     continue
-                if single and (chunk.batch.schema != single[0].schema or size > _BATCH_BYTES):
+                other = chunk.charset != charset or (single and chunk.batch.schema != single[0].schema)
+                if single and (other or size > _BATCH_BYTES):
                     yield from together()
+                charset = chunk.charset
                 size = chunk.batch.nbytes + (size if single else 0)
                 single.append(chunk.batch)
                 where.append(file["locator"])

@@ -32,7 +32,9 @@ def test_bad_files_are_told_with_the_byte(tmp_path: Path) -> None:
         assert not rows and locator == ""
         return error, message
 
-    assert bad(b"caf\xe9 au lait") == ("invalid_utf8", "byte 3 of the file is not utf-8")
+    text = "maladie du cœur, élevée à l'été ".encode() * 9
+    assert bad(text + b"\xe9") == ("invalid_utf8", f"byte {len(text)} of the file is not utf-8")
+    assert bad(b"\x81\x8d\x01 \x02\x90\xff")[0] == "undecodable"
     assert bad(b"ab\0c") == ("nul_byte", "byte 2 of the file is NUL")
     assert bad(b"") == ("empty", "the file is empty")
     assert bad(b"x" * (MAX_ROW_BYTES + 1))[0] == "too_large"

@@ -95,7 +95,7 @@ def test_bad_files_and_lines_are_rejects_and_the_rest_is_read(tmp_path: Path) ->
     (tmp_path / "lines.jsonl").write_text('{"text": "two"}\n{"txt": "x"}\n{broken\n{"text": null}\n{"text": "three"}\n')
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "wrong.csv").write_text("id,txt\n1,a\n2,b\n")
-    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "latin.txt").write_bytes("œdème é".encode() * 9 + b"\xe9")
     (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
     packed = gzip.compress("".join(f'{{"text": "{n}"}}\n' for n in range(9)).encode(), mtime=0)
     (tmp_path / "cut.jsonl.gz").write_bytes(packed[:-12])
