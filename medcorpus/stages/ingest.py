@@ -144,9 +144,7 @@ class Ingest(Source):
 
     def partitions(self) -> list[Partition]:
         """See `formats.partitions`. Raises Fatal when nothing matches, or a format is not known."""
-        if self._digests is None:
-            self._digests = Digests(self.context.state)
-        return partitions(self._files(), self._digests)
+        return partitions(self._files(), self._known())
 
     def resource_digests(self) -> dict[str, str]:
         """The name of the source is written in every row and enters every id, also when the step's id gives it."""
@@ -163,10 +161,15 @@ class Ingest(Source):
             for name, count in sorted(files.items())
         ]
 
+    def _known(self) -> Digests:
+        if self._digests is None:
+            self._digests = Digests(self.context.state)
+        return self._digests
+
     def _files(self) -> list[tuple[Found, str]]:
         paths = [self.params.path] if isinstance(self.params.path, str) else self.params.path
         try:
-            found = find([fill(path) for path in paths], self.context.root)
+            found = find([fill(path) for path in paths], self.context.root, self._known().members)
         except KeyError as error:
             raise Missing(f"{self._mapping.source}: the environment variable {error.args[0]} is not set") from None
         except (NothingFound, SameLocator) as error:

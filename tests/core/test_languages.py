@@ -175,9 +175,7 @@ def test_udhr_folder() -> None:
 
 def test_udhr_ckb_is_kurmanji() -> None:
     folder = need(DATA / "lid" / "udhr_unicode" / "data" / "udhr")
-    ckb, kmr = (
-        ElementTree.parse(folder / f"udhr_{code}.xml").getroot().itertext() for code in ("ckb", "kmr")
-    )
+    ckb, kmr = (ElementTree.parse(folder / f"udhr_{code}.xml").getroot().itertext() for code in ("ckb", "kmr"))
     assert "".join(ckb).split() == "".join(kmr).split()
 
 
@@ -363,9 +361,7 @@ def test_glottolog_gives_every_language_an_expert() -> None:
     assert 8 <= len(experts) <= 12
     assert {code for _, _, codes in experts for code in codes} == {lang.code for lang in REG}
     assert {REG.expert(code) for code in REG.mission} == set(range(len(experts)))
-    together = words(
-        "eng,deu,gla,ell fra,lat,ron hin,ckb,doi zho,yue,bod hau,ara,mlt bam,swa jpn,kor,mon tam,epo"
-    )
+    together = words("eng,deu,gla,ell fra,lat,ron hin,ckb,doi zho,yue,bod hau,ara,mlt bam,swa jpn,kor,mon tam,epo")
     groups = [{REG.expert(code) for code in codes.split(",")} for codes in together]
     assert all(len(group) == 1 for group in groups)
     assert len(set.union(*groups)) == len(groups)

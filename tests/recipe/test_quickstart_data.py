@@ -180,9 +180,7 @@ def test_exact_duplicates_are_equal_after_folding(planted, texts):
     assert len({entry["lang"] for entry in planted["exact_duplicate"]}) >= 6
     assert {"th", "ar", "zh", "am"} <= {entry["lang"] for entry in planted["exact_duplicate"]}
     assert any(entry["file"] != entry["of"]["file"] for entry in planted["exact_duplicate"])
-    decomposed = [
-        e for e in planted["exact_duplicate"] if not unicodedata.is_normalized("NFC", texts[key(e)])
-    ]
+    decomposed = [e for e in planted["exact_duplicate"] if not unicodedata.is_normalized("NFC", texts[key(e)])]
     assert {e["lang"] for e in decomposed} == {"fr", "vi"}
 
 
