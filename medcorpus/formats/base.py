@@ -58,16 +58,24 @@ class Options:
 
     `wanted` are the columns (`lang`, or `meta.lang` for a nested one) that are mapped to record fields and
     `required` those without which a row is nothing: self-describing rows (jsonl) that lack one are bad.
-    `keep` says what becomes of the other columns.
+    `looked_at` are those of `wanted` that are kept all the same. `keep` says what becomes of the other columns.
+    `records` says which parts of a document are rows.
     """
 
     wanted: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    looked_at: tuple[str, ...] = ()
     keep: tuple[str, ...] | Literal["all", "none"] = "all"
     delimiter: str | None = None
     quoting: bool = True
     header: tuple[str, ...] | None = None
+    records: str | None = None
     block_bytes: int = BLOCK
+
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        """The wanted columns that need not be kept."""
+        return tuple(name for name in self.wanted if name not in self.looked_at)
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,10 @@ def row_places(first: int, rows: int) -> pa.Array:
     """`row=<number>` for `rows` rows from number `first`."""
     numbers = pa.array(range(first, first + rows), pa.int64())
     return pc.binary_join_element_wise("row=", numbers.cast(pa.string()), "")
+
+
+class MissingColumn(ValueError):
+    """The file has no column of that name; the message names the nearest."""
 
 
 @lru_cache(maxsize=256)

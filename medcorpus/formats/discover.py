@@ -21,6 +21,7 @@ from medcorpus.formats import by_suffix
 from medcorpus.formats.base import SEPARATOR
 from medcorpus.formats.containers.archive import Member, is_archive, members
 
+_ABOUT = ("dataset_dict.json", "dataset_info.json", "dataset_infos.json")  # what `datasets` notes beside the data
 _WILD = re.compile(r"[*?[]")
 
 
@@ -197,6 +198,8 @@ def _below(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> Iter
                 yield _found(Path(entry.path), root, dataset=True)
         elif _is_folder(entry):
             yield from _below(Path(entry.path), root, above)
+        elif entry.name in _ABOUT:
+            continue
         elif by_suffix(entry.name) or is_archive(entry.name):
             yield _found(Path(entry.path), root)
 

@@ -8,9 +8,9 @@ and text alone. What cannot be read is a reject with its place: a bad line costs
 file.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Self
 
@@ -27,6 +27,7 @@ from medcorpus.core.schema import CATEGORIES, RECORD, conform, schema_with
 from medcorpus.core.stage import Bad, Context, Partition, Reason, Source
 from medcorpus.formats.base import Chunk, Options, Span, locators
 from medcorpus.formats.columnar import is_record, pieces, schema_of
+from medcorpus.formats.columns import FORMS, Column, Flag
 from medcorpus.formats.discover import Found, NothingFound, SameLocator, find
 from medcorpus.formats.mapping import FIELDS, ROLES, Mapping, MissingColumn, as_records, to_records
 from medcorpus.formats.partitions import Digests, partitions
@@ -37,6 +38,7 @@ PERMISSIVE = (
 )  # fmt: skip
 """Licences that allow use, change and redistribution for any purpose: SPDX identifiers as patterns."""
 
+_FLAG = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _BATCH_ROWS = 4096
 _BATCH_BYTES = 8 << 20
 
@@ -50,9 +52,27 @@ class IngestParams(Params):
     format: Literal[tuple(formats.READERS)] | None = Field(  # type: ignore[valid-type]
         None, description="Format of the files; told by suffix or content when left out."
     )
-    kind: Literal["text", "qa", "mcqa"] = Field("text", description="What a row is; says which columns make its text.")
-    columns: dict[str, str] | None = Field(
-        None, description="Record field -> column of the file (`meta.lang`: nested); by equal names when left out."
+    kind: Literal["text", "qa", "mcqa", "dialogue"] = Field(
+        "text", description="What a row is; says which columns make its text."
+    )
+    columns: dict[str, Column] | None = Field(
+        None,
+        description="Record field -> column of the file (`meta.lang`: nested); by equal names when left out. A map says"
+        " more: `{columns: [title, abstract]}` (joined; as options A, B ...), `{from: stem}` (or `name`, `extension`,"
+        " `folder` of the file), `{value: x}`, each with `pattern`, `split` and `part`, `map`; `as` for options"
+        " (option_string, list, dict; `key`, `text`, `keys` name their members), answer (letter, letters, index0,"
+        " index1, text), turns (alternating, messages), evidence (spans, from `base`, `within` a part of the text).",
+    )
+    flags: dict[str, Flag] = Field(
+        {},
+        description="Flag -> rows that get it: `{column: image, filled: true}` or `{column: text_only, equals: no}`.",
+    )
+    records: str | None = Field(
+        None,
+        pattern=r"^(\.|[^.]+(\.[^.]+)*)$",
+        description="Where the rows of a JSON document are: names and `*`, as in `exams.*.data`; `.` for the document. "
+        "Left out: the list it is, the values of an object of objects, else the document. Columns `_key`, `_value` "
+        "(what is no object) and `_up.name` (of an object around the row) are there too.",
     )
     keep: list[str] | Literal["all", "none"] = Field("all", description="Other columns to keep, as JSON in `extra`.")
     source: str | None = Field(None, min_length=1, description="Name of the source; the step's id when left out.")
@@ -85,10 +105,16 @@ class IngestParams(Params):
     @model_validator(mode="after")
     def _known_fields(self) -> Self:
         known = [*ROLES[self.kind], *FIELDS]
-        for name in self.columns or ():
+        for name, column in (self.columns or {}).items():
             if name not in known:
                 fields = ", ".join(known)
                 raise ValueError(f"columns: no field '{name}' for {self.kind}{nearest(name, known)} ({fields})")
+            forms = FORMS.get(name, ())
+            if column.as_ and column.as_ not in forms:
+                raise ValueError(f"columns.{name}: `as` may be {', '.join(forms) or 'left out only'}, not {column.as_}")
+        for flag in self.flags:
+            if not _FLAG.fullmatch(flag):
+                raise ValueError(f"flags: '{flag}' is not a name of small letters, digits and _")
         return self
 
 
@@ -124,14 +150,17 @@ class Ingest(Source):
             columns=params.columns,
             constants=self._constants,
             keep=params.keep if isinstance(params.keep, str) else tuple(params.keep),
+            flags=params.flags,
         )
-        self._documents = replace(self._mapping, columns=None)  # txt and md: `columns` means those of tables
+        self._documents = self._mapping.of_documents() if params.kind == "text" else self._mapping
         self._options = Options(
             wanted=self._mapping.wanted,
             required=self._mapping.required,
+            looked_at=self._mapping.looked_at,
             keep=self._mapping.keep,
             delimiter=params.delimiter,
             quoting=params.quoting,
+            records=params.records,
             header=tuple(params.header) if params.header else None,
             block_bytes=params.block_mb << 20,
         )
@@ -224,7 +253,7 @@ class Ingest(Source):
                     if file in ready:
                         batch, wrong = as_records(chunk, where, schema, self._constants)
                     else:
-                        batch, wrong = to_records(chunk, where, self._mapping if file else self._documents)
+                        batch, wrong = self._mapped(file, chunk, where)
                 except ValueError as error:
                     kind = "missing_column" if isinstance(error, MissingColumn) else "schema"
                     if not file:
@@ -241,6 +270,10 @@ class Ingest(Source):
             lost[file] = kind, message, rows + chunk.batch.num_rows
         for file, (kind, message, rows) in lost.items():
             reject(Bad(file, kind, f"{message} ({rows:,} rows are lost)"))
+
+    def _mapped(self, file: str, chunk: Chunk, where: pa.Array) -> tuple[pa.RecordBatch, list[Bad]]:
+        """Rows of one file, or (file "") of many files of one row each."""
+        return to_records(chunk, where, self._mapping if file else self._documents, file or where)
 
     def _joined(
         self, files: list[dict[str, Any]], reject: Callable[[Bad], None]

@@ -109,8 +109,7 @@ def test_names_are_normalised_and_a_name_twice_is_two_files(tmp_path: Path, kind
                     sink.writestr(name, data)
                 sink.writestr("z.txt", "e")
         else:
-            raw = tarfile.open(path, "w:gz" if kind.endswith("gz") else "w")
-            with raw as tar:
+            with tarfile.open(path, "w:gz" if kind.endswith("gz") else "w") as tar:
                 for name, data in (("../../etc/x.txt", "a"), ("/abs/y.txt", "b"), ("./z.txt", "c"), ("z.txt", "d")):
                     add(tar, name, data.encode())
                 add(tar, "z.txt", b"e")
