@@ -59,6 +59,14 @@ class Digests:
         listed = self._remember(file, "members", lambda: [member.to_json() for member in list_members(file)])
         return [Member(*fields) for fields in listed]
 
+    def noted(self, key: str, find: Callable[[], list[Any]]) -> list[Any]:
+        """What `find` said the first time; `key` says everything that it depends on."""
+        if key not in self._known:
+            self._known[key] = find()
+            self._changed = True
+            self.save()
+        return self._known[key]
+
     def _remember(self, file: Found, what: str, find: Callable[[], list[Any]]) -> list[Any]:
         key = f"{file.identity}-{what}"
         if key not in self._known:

@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import pyarrow as pa
@@ -38,6 +40,7 @@ PERMISSIVE = (
 )  # fmt: skip
 """Licences that allow use, change and redistribution for any purpose: SPDX identifiers as patterns."""
 
+RETIRED = "retired"
 _FLAG = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _BATCH_ROWS = 4096
 _BATCH_BYTES = 8 << 20
@@ -85,6 +88,11 @@ class IngestParams(Params):
     delimiter: str | None = Field(None, description="Between the fields of csv and tsv; comma and tab when left out.")
     quoting: bool = Field(True, description="Whether quotes mean anything in csv and tsv.")
     header: list[str] | None = Field(None, min_length=1, description="Column names, for csv and tsv without a header.")
+    retire: str | list[str] | None = place(
+        None,
+        description="Takedown: file (or files) with one id a line, `#` for comments. These rows, and rows made from"
+        " them, are left out of the next version, counted as `retired`.",
+    )
     permissive: list[str] = decision(
         list(PERMISSIVE), description="Licences (patterns) that the reason `licence` passes."
     )
@@ -173,11 +181,30 @@ class Ingest(Source):
 
     def partitions(self) -> list[Partition]:
         """See `formats.partitions`. Raises Fatal when nothing matches, or a format is not known."""
-        return partitions(self._files(), self._known())
+        found = partitions(self._files(), self._known())
+        return [self._without(partition) for partition in found] if self._retired else found
 
     def resource_digests(self) -> dict[str, str]:
         """The name of the source is written in every row and enters every id, also when the step's id gives it."""
         return {"source": self._mapping.source}
+
+    @cached_property
+    def _retired(self) -> frozenset[str]:
+        """Ids that may not be passed on. Raises Missing and Fatal: a takedown that is not understood stops the run."""
+        given = self.params.retire or []
+        found: set[str] = set()
+        for name in [given] if isinstance(given, str) else given:
+            try:
+                lines = Path(self.context.root, fill(name)).read_text("utf-8-sig").splitlines()
+            except (OSError, KeyError, UnicodeDecodeError) as error:
+                raise Missing(f"{self._mapping.source}: the list of retired ids cannot be read: {error}") from None
+            for number, line in enumerate(lines, 1):
+                id = line.partition("#")[0].strip()
+                if len(id.split()) > 1:
+                    raise Fatal(f"{name}:{number}: one id a line is expected")
+                if id:
+                    found.add(id)
+        return frozenset(found)
 
     def notes(self) -> list[str]:
         """`jsonl: 12 files, 340.2 MB` for each format."""
@@ -185,10 +212,36 @@ class Ingest(Source):
         for file, format in self._files():
             files[format] += 1
             size[format] += file.size
-        return [
+        shown = [
             f"{name}: {count:,} file{'s' * (count != 1)}, {size[name] / 1e6:,.1f} MB"
             for name, count in sorted(files.items())
         ]
+        return [*shown, f"retired: {len(self._retired):,} ids"] if self._retired else shown
+
+    def _without(self, partition: Partition) -> Partition:
+        """`partition` with the ids of its rows that are to be left out, if there are any.
+
+        Only such a share changes its key, so that a takedown costs downstream what it touches, not everything. To
+        know them the source is read once for each new list; the answer is kept with the digests.
+        """
+        key = keys.digest([partition.digest, self.params.data(), self._mapping.source, sorted(self._retired)])
+        hits = self._known().noted(f"retired-{key}", lambda: self._hits(partition.spec))
+        if not hits:
+            return partition
+        spec = {**partition.spec, "retired": hits}
+        return Partition(keys.digest([partition.digest, hits]), spec, partition.size)
+
+    def _hits(self, spec: dict[str, Any]) -> list[str]:
+        """Ids of the rows that are retired, or made from one that is."""
+        ids = pa.array(sorted(self._retired), pa.string())
+        hits: list[str] = []
+        for batch in self.read(spec, lambda bad: None):
+            gone = pc.is_in(batch["id"], ids).to_numpy(zero_copy_only=False).copy()
+            parents = batch["parents"]
+            of_retired = pc.is_in(pc.list_flatten(parents), ids).to_numpy(zero_copy_only=False)
+            gone[pc.list_parent_indices(parents).to_numpy()[of_retired]] = True
+            hits += batch["id"].filter(pa.array(gone)).to_pylist()
+        return sorted(set(hits))
 
     def _known(self) -> Digests:
         if self._digests is None:
@@ -227,9 +280,11 @@ class Ingest(Source):
         held = {file["locator"]: self._holds_records(file) for file in spec["files"]}
         scores = {f.name: f for schema in held.values() if schema for f in schema if f.name not in RECORD.names}
         whole = schema_with(scores[name] for name in sorted(scores))
+        retired = pa.array(spec.get("retired", []), pa.string())
         waiting: list[pa.RecordBatch] = []
         rows = size = 0
         for made in self._records(spec["files"], {name for name, schema in held.items() if schema}, whole, reject):
+            made = self._left(made, retired, reject) if len(retired) else made
             for batch in pieces(conform(made, whole), _BATCH_BYTES):
                 if waiting and (rows + batch.num_rows > _BATCH_ROWS or size > _BATCH_BYTES):
                     yield pa.concat_batches(waiting)
@@ -270,6 +325,16 @@ class Ingest(Source):
             lost[file] = kind, message, rows + chunk.batch.num_rows
         for file, (kind, message, rows) in lost.items():
             reject(Bad(file, kind, f"{message} ({rows:,} rows are lost)"))
+
+    def _left(self, batch: pa.RecordBatch, retired: pa.Array, reject: Callable[[Bad], None]) -> pa.RecordBatch:
+        """The rows that are not `retired`."""
+        gone = pc.is_in(batch["id"], retired)
+        if not gone.true_count:
+            return batch
+        for row in batch.select(["id", "locator", "language"]).filter(gone).to_pylist():
+            message = "its id is retired" if row["id"] in self._retired else "it was made from a retired row"
+            reject(Bad(row["locator"], RETIRED, message, RETIRED, row["id"], row["language"]))
+        return batch.filter(pc.invert(gone))
 
     def _mapped(self, file: str, chunk: Chunk, where: pa.Array) -> tuple[pa.RecordBatch, list[Bad]]:
         """Rows of one file, or (file "") of many files of one row each."""
