@@ -5,7 +5,7 @@ nothing is guessed. Rows that cannot be a record are told apart by whole-column 
 their place and never with their text.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 
@@ -51,7 +51,7 @@ class Mapping:
     `columns` says where fields and roles come from: a column (`lang`, or `meta.lang` for a nested one), or a
     `Column` with more; None takes the columns named like TAKEN. `constants` fill a field where that gives nothing.
     `keep` names the columns that go to `extra` as JSON; "all" is every column that is not mapped. `flags` says
-    which rows get which flag.
+    which rows get which flag. `lenient`: only the columns of the kind have to be there.
     """
 
     source: str
@@ -60,6 +60,7 @@ class Mapping:
     constants: dict[str, str] = field(default_factory=dict)
     keep: tuple[str, ...] | str = "all"
     flags: dict[str, Flag] = field(default_factory=dict)
+    lenient: bool = False
 
     @cached_property
     def origins(self) -> dict[str, Column]:
@@ -90,9 +91,13 @@ class Mapping:
         return self.origins[role].columns is None
 
     def of_documents(self) -> "Mapping":
-        """The mapping of files that are one row: what their names and the recipe say; `columns` are of tables."""
-        named = {n: c for n, c in self.origins.items() if self.columns and (c.from_ or c.value is not None)}
-        return Mapping(self.source, self.kind, dict.fromkeys(TAKEN, "") | named, self.constants, self.keep)  # type: ignore[arg-type]
+        """The mapping of files that are one row: their text, and what their names or their heads say.
+
+        `columns` are those of tables; a document that lacks one is not wrong.
+        """
+        given = {} if self.columns is None else self.origins
+        named = {name: c for name, c in given.items() if name not in ROLES[self.kind] and name != "evidence"}
+        return replace(self, columns=dict.fromkeys(TAKEN, "") | named, flags={}, lenient=True)  # type: ignore[arg-type]
 
 
 def to_records(
@@ -107,7 +112,7 @@ def to_records(
     values: dict[str, pa.Array | None] = {}
     for name, column in mapping.origins.items():
         values[name] = strings(rows, column, files, name)
-        asked = name in REQUIRED[mapping.kind] or bool((mapping.columns or {}).get(name))
+        asked = name in REQUIRED[mapping.kind] or (not mapping.lenient and bool((mapping.columns or {}).get(name)))
         if asked and values[name] is None and column.column:
             raise MissingColumn(missing(column.column, tuple(chunk.batch.schema.names)))
     for name in REQUIRED[mapping.kind]:
