@@ -59,6 +59,24 @@ def _by_json(line: bytes, names: tuple[str, ...], drop: bool) -> str | None:
     return json_text(value) if value else None
 
 
+def count_members(data: bytes) -> int:
+    """Members of all objects in valid JSON, each as often as it is written."""
+    return int(_colons(np.frombuffer(data, np.uint8)))
+
+
+@njit(cache=True, nogil=True)
+def _colons(data):
+    """Colons outside strings."""
+    at, count = 0, 0
+    while at < len(data):
+        if data[at] == _QUOTE:
+            at = _string_end(data, at, len(data))
+        else:
+            count += data[at] == _COLON
+            at += 1
+    return count
+
+
 @njit(cache=True, nogil=True)
 def _string_end(data, at, end):
     """Position after the string that opens at `at`."""
