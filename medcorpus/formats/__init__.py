@@ -2,7 +2,7 @@
 
     base          the seam: Span and Options in, Chunks out
     streams       decompression, blocks of whole lines
-    jsonl, json, delimited, plain, columnar    the readers
+    jsonl, json, delimited, xlsx, plain, columnar      the readers
     containers    archives: their members are files too
     mapping       a file's columns -> records (mcqa: questions and options)
     discover      patterns and folders -> files
@@ -23,6 +23,7 @@ READERS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "json": ("medcorpus.formats.json:read", (".json",), False),
     "csv": ("medcorpus.formats.delimited:read_csv", (".csv",), False),
     "tsv": ("medcorpus.formats.delimited:read_tsv", (".tsv", ".tab"), False),
+    "xlsx": ("medcorpus.formats.xlsx:read", (".xlsx", ".xlsm"), False),
     "txt": ("medcorpus.formats.plain:read_txt", (".txt", ".text"), False),
     "md": ("medcorpus.formats.plain:read_md", (".md", ".markdown"), False),
     "parquet": ("medcorpus.formats.columnar:read_parquet", (".parquet", ".pq"), True),

@@ -59,7 +59,7 @@ class Options:
     `wanted` are the columns (`lang`, or `meta.lang` for a nested one) that are mapped to record fields and
     `required` those without which a row is nothing: self-describing rows (jsonl) that lack one are bad.
     `looked_at` are those of `wanted` that are kept all the same. `keep` says what becomes of the other columns.
-    `records` says which parts of a document are rows.
+    `records` says which parts of a document are rows, `sheet` which part of a workbook.
     """
 
     wanted: tuple[str, ...] = ()
@@ -70,6 +70,7 @@ class Options:
     quoting: bool = True
     header: tuple[str, ...] | None = None
     records: str | None = None
+    sheet: str | None = None
     block_bytes: int = BLOCK
 
     @property
