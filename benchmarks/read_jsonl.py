@@ -120,8 +120,15 @@ def main() -> int:
         ratio = theirs / ours
         peaks = (run(OURS, quarter)[3], max(pair[1][3] for pair in runs))
         zstd = run(OURS, folder / "big.jsonl.zst")[2]
-        table = pa.table({"text": [json.dumps(n) + " fever" * 400 for n in range(megabytes * 256)]})
-        pq.write_table(table, folder / "big.parquet", row_group_size=4096, compression="none")
+        rng = random.Random(7)
+        texts = [" ".join(rng.choices(WORDS, k=300)) for _ in range(megabytes * 300)]
+        pq.write_table(
+            pa.table({"text": texts}),
+            folder / "big.parquet",
+            row_group_size=4096,
+            use_dictionary=False,
+            compression=None,
+        )
         cores = parquet_cores(folder / "big.parquet", folder)
         load = os.getloadavg()[0]
     print(f"{megabytes} MB of jsonl, gzip; load of the machine {load:.1f} on {os.cpu_count()} cores")
