@@ -2,7 +2,7 @@
 
     base          the seam: Span and Options in, Chunks out
     streams       decompression, blocks of whole lines
-    jsonl, json, delimited, plain, columnar    the readers
+    jsonl, json, delimited, xlsx, plain, columnar      the readers
     containers    archives: their members are files too
     mapping       a file's columns -> records (mcqa: questions and options)
     discover      patterns and folders -> files
@@ -23,8 +23,10 @@ READERS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "json": ("medcorpus.formats.json:read", (".json",), False),
     "csv": ("medcorpus.formats.delimited:read_csv", (".csv",), False),
     "tsv": ("medcorpus.formats.delimited:read_tsv", (".tsv", ".tab"), False),
+    "xlsx": ("medcorpus.formats.xlsx:read", (".xlsx", ".xlsm"), False),
     "txt": ("medcorpus.formats.plain:read_txt", (".txt", ".text"), False),
     "md": ("medcorpus.formats.plain:read_md", (".md", ".markdown"), False),
+    "mediawiki": ("medcorpus.formats.mediawiki:read", (), False),
     "parquet": ("medcorpus.formats.columnar:read_parquet", (".parquet", ".pq"), True),
     "arrow": ("medcorpus.formats.columnar:read_arrow", (".arrow", ".feather", ".ipc"), True),
     "record": ("medcorpus.formats.columnar:read_record", (), False),
@@ -86,6 +88,8 @@ def _sniff(head: bytes) -> str | None:
         return "parquet"
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "arrow"
+    if b"<mediawiki" in head[:4096]:
+        return "mediawiki"
     try:
         lines = head.removeprefix(streams.BOM).decode("utf-8", "strict" if len(head) < _LOOK else "ignore").split("\n")
     except UnicodeDecodeError:

@@ -60,7 +60,7 @@ class Options:
     `required` those without which a row is nothing: self-describing rows (jsonl) that lack one are bad.
     `looked_at` are those of `wanted` that are kept all the same. `keep` says what becomes of the other columns.
     `encoding` is the label of the encoding that files are in which are not UTF-8; None: it is detected.
-    `records` says which parts of a document are rows.
+    `records` says which parts of a document are rows, `sheet` which part of a workbook.
     """
 
     wanted: tuple[str, ...] = ()
@@ -72,6 +72,7 @@ class Options:
     header: tuple[str, ...] | None = None
     encoding: str | None = None
     records: str | None = None
+    sheet: str | None = None
     block_bytes: int = BLOCK
 
     @property

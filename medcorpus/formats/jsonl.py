@@ -12,6 +12,7 @@ Two ways through a block of lines, which agree on every row:
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -36,10 +37,27 @@ def read(span: Span, options: Options) -> Iterator[Chunk]:
 
 
 def _rows(stream: Stream, span: Span, options: Options) -> Iterator[Chunk]:
-    for lines in line_blocks(stream, span, options.block_bytes):
-        chunk = _fast(lines, options) or _slow(lines, options)
+    blocks = line_blocks(stream, span, options.block_bytes)
+    for chunk in _ahead(blocks, options) if stream.packed else (_chunk(lines, options) for lines in blocks):
         if chunk.batch.num_rows or chunk.bad:
             yield chunk
+
+
+def _chunk(lines: Lines, options: Options) -> Chunk:
+    return _fast(lines, options) or _slow(lines, options)
+
+
+def _ahead(blocks: Iterator[Lines], options: Options) -> Iterator[Chunk]:
+    """The chunks, parsed by a thread one block ahead: a packed file is one task, and parsing holds no GIL."""
+    with ThreadPoolExecutor(1, "parse") as pool:
+        coming = None
+        for lines in blocks:
+            following = pool.submit(_chunk, lines, options)
+            if coming is not None:
+                yield coming.result()
+            coming = following
+        if coming is not None:
+            yield coming.result()
 
 
 # -- a whole block at once ----------------------------------------------------------------------

@@ -8,6 +8,7 @@ break, then says where it broke. A line above the row limit is skipped without b
 import bz2
 import lzma
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.core.stage import Bad
-from medcorpus.formats.base import Damaged, Span, open_bytes
+from medcorpus.formats.base import SEPARATOR, Damaged, Span, open_bytes
 
 MAGIC = {
     "gzip": b"\x1f\x8b\x08",
@@ -71,6 +72,11 @@ class Stream:
             self._file = _PYTHON[self.codec](self._raw)
         else:
             self._file = pa.CompressedInputStream(pa.PythonFile(self._raw, mode="r"), self.codec)
+
+    @property
+    def packed(self) -> bool:
+        """Does reading cost more than copying?"""
+        return self.codec is not None or SEPARATOR in self.path
 
     def read(self, size: int) -> bytes:
         """`size` bytes, fewer at the end and where the data breaks off, then b""."""
@@ -142,6 +148,19 @@ def head(path: str, size: int) -> bytes:
     return b"".join(pieces)
 
 
+def ahead(stream: Stream, size: int) -> Iterator[bytes]:
+    """The blocks of a stream. Packed ones are inflated by a thread, one block ahead: it holds no GIL while it works."""
+    if not stream.packed:
+        yield from iter(lambda: stream.read(size), b"")
+        return
+    with ThreadPoolExecutor(1, "inflate") as pool:
+        coming = pool.submit(stream.read, size)
+        while data := coming.result():
+            coming = pool.submit(stream.read, size)
+            yield data
+            del data
+
+
 @dataclass(frozen=True)
 class Lines:
     """Whole lines: `data` begins with line number `first` and ends with a newline or the file.
@@ -166,7 +185,7 @@ def line_blocks(stream: Stream, span: Span, size: int) -> Iterator[Lines]:
     length = 0
     skipping = False
     begun = span.start > 0
-    while data := stream.read(size):
+    for data in ahead(stream, size):
         if not begun:
             begun = True
             if data.startswith(_UTF16):

@@ -78,6 +78,7 @@ class IngestParams(Params):
         "Left out: the list it is, the values of an object of objects, else the document. Columns `_key`, `_value` "
         "(what is no object) and `_up.name` (of an object around the row) are there too.",
     )
+    sheet: str | None = Field(None, min_length=1, description="The sheet of a workbook to read; all when left out.")
     keep: list[str] | Literal["all", "none"] = Field("all", description="Other columns to keep, as JSON in `extra`.")
     source: str | None = Field(None, min_length=1, description="Name of the source; the step's id when left out.")
     language: str | None = Field(None, description="Language of rows whose column says none.")
@@ -181,6 +182,7 @@ class Ingest(Source):
             delimiter=params.delimiter,
             quoting=params.quoting,
             records=params.records,
+            sheet=params.sheet,
             header=tuple(params.header) if params.header else None,
             encoding=params.encoding,
             block_bytes=params.block_mb << 20,
