@@ -146,6 +146,10 @@ def _nothing(data: bytes) -> Verdict:
         at = 0
     text = data.translate(None, bytes([*range(9), *range(14, 32), 127]))
     high = len(text.translate(None, bytes(range(128))))
+    from medcorpus.formats.encodings.refuse import font
+
+    if font(Codec("windows-1252").decode(data)):
+        raise Undecodable("font_encoding", 0, "letters that only a font of their own turns into the text")
     if len(text) == len(data) and high * 4 > len(data) > 200 and 30 > len(data) / (len(data.split()) or 1) > 1.5:
         raise Undecodable("font_encoding", at, f"byte {at}: words in no encoding known, so in a font of their own")
     raise Undecodable("undecodable", at, f"byte {at} of the file is in no encoding known")

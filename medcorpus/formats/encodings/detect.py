@@ -188,6 +188,9 @@ def _cost(text: str, wide: bool, hint: str | None) -> tuple[float, str | None]:
     scripts = script_table()[codes]
     faults += _mixed(codes, scripts, is_letter)
     letters = high & is_letter
+    marked = np.count_nonzero(high & (kinds != _SPACE))
+    if not wide and marked * 2 > np.count_nonzero(kinds) and 2 * np.count_nonzero(scripts[high] > 1) < total:
+        faults += total  # nothing written in Latin is mostly accents and signs
     fit, language = _fit(text, codes[letters], scripts[letters], hint)
     return (float(faults) + fit * int(letters.sum())) / total, language
 
