@@ -22,6 +22,7 @@ import pyarrow.csv as pacsv
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.core.stage import Bad
 from medcorpus.formats.base import Chunk, Options, Span, failed, line_places
+from medcorpus.formats.encodings.stream import chunks
 from medcorpus.formats.streams import Stream, line_blocks
 
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
@@ -48,21 +49,24 @@ class _Shape:
 
 
 def _read(span: Span, options: Options, delimiter: str) -> Iterator[Chunk]:
-    shape = _Shape(delimiter, options.quoting, _names(options.header or ()))
-    with Stream(span.path, span.start, span.end) as stream:
-        rest, first = b"", span.first_line
-        for lines in line_blocks(stream, span, options.block_bytes):
-            if lines.bad:  # a line was skipped: a record that was still open cannot go on after it
-                if rest:
-                    yield from _consume(rest, first, shape, final=True)
-                    rest = b""
-                yield Chunk(bad=lines.bad)
-            if not rest:
-                first = lines.first
-            state = yield from _consume(rest + lines.data, first, shape, lines.last)
-            if state is None:
-                return
-            rest, first, shape = state
+    shape = _Shape(delimiter, options.quoting, names(options.header or ()))
+    return chunks(span, options.encoding, lambda stream: _rows(stream, span, options, shape))
+
+
+def _rows(stream: Stream, span: Span, options: Options, shape: _Shape) -> Iterator[Chunk]:
+    rest, first = b"", span.first_line
+    for lines in line_blocks(stream, span, options.block_bytes):
+        if lines.bad:  # a line was skipped: a record that was still open cannot go on after it
+            if rest:
+                yield from _consume(rest, first, shape, final=True)
+                rest = b""
+            yield Chunk(bad=lines.bad)
+        if not rest:
+            first = lines.first
+        state = yield from _consume(rest + lines.data, first, shape, lines.last)
+        if state is None:
+            return
+        rest, first, shape = state
 
 
 def _consume(
@@ -99,11 +103,11 @@ def _header(data: bytes, shape: _Shape) -> tuple[tuple[str, ...], int, Bad | Non
         if fields is None or any(map(_SURROGATES.search, fields)):
             return (), used, Bad("", "header", "the first line is not a header: it is not utf-8, or not csv")
         if fields:
-            return _names(fields), used, None
+            return names(fields), used, None
     return (), 0, None
 
 
-def _names(fields: Sequence[str]) -> tuple[str, ...]:
+def names(fields: Sequence[str]) -> tuple[str, ...]:
     """Column names: trimmed, `column_3` for an empty one, `name_2` for one that is taken."""
     names: list[str] = []
     for number, field in enumerate(fields, 1):

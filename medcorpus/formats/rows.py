@@ -9,6 +9,9 @@ import pyarrow.compute as pc
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.core.stage import Bad
 from medcorpus.formats.base import Chunk, json_text
+from medcorpus.formats.encodings.mojibake import repair, suspects
+from medcorpus.formats.encodings.refuse import suspects as zawgyi_suspects
+from medcorpus.formats.encodings.refuse import zawgyi
 from medcorpus.text.buffers import buffers
 
 _TEXTS = (pa.string(), pa.large_string(), pa.string_view())
@@ -23,6 +26,7 @@ class Rows:
         self.bad: list[Bad] = []
         self._ok = np.ones(self.count, bool)
         self._extra = chunk.extra
+        self._mended = np.zeros(self.count, bool)
         self._utf8 = chunk.utf8
         self.locators = locators
 
@@ -55,6 +59,29 @@ class Rows:
         used = data[offsets[0] : offsets[-1]]
         if len(used) and not used.min():
             self.reject(pc.match_substring(array, "\0"), "nul_byte", "the text holds a NUL character")
+
+    def mended(self, array: pa.Array) -> pa.Array:
+        """`array` of texts with mojibake repaired; rows in Zawgyi are taken out."""
+        if self._utf8 and zawgyi_suspects(array):
+            for row, text in enumerate(array.to_pylist()):
+                if text and (at := zawgyi(text)) is not None:
+                    self.reject_row(
+                        row, "zawgyi", f"character {at} of the text: Burmese in Zawgyi, which is not Unicode"
+                    )
+        rows = suspects(array)
+        found = {row: made for row in rows.tolist() if (made := repair(array[row].as_py()))}
+        if not found:
+            return array
+        self._mended[list(found)] = True
+        return pc.replace_with_mask(
+            array, pa.array(np.isin(np.arange(self.count), list(found))), pa.array([made[0] for made in found.values()])
+        )
+
+    def flags(self) -> pa.Array:
+        """`mojibake_repaired` for the rows in which a text was, null for the others."""
+        if not self._mended.any():
+            return pa.nulls(self.count, pa.list_(pa.string()))
+        return pa.array([["mojibake_repaired"] if one else None for one in self._mended], pa.list_(pa.string()))
 
     def good(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`batch` without the rows taken out."""

@@ -3,11 +3,9 @@
 import gzip
 from pathlib import Path
 
-import pytest
-
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.formats.base import Options, Span
-from medcorpus.formats.plain import heading, read_md, read_txt
+from medcorpus.formats.plain import read_md, read_txt
 
 
 def only(path: Path, reader=read_txt):
@@ -32,29 +30,13 @@ def test_bad_files_are_told_with_the_byte(tmp_path: Path) -> None:
         assert not rows and locator == ""
         return error, message
 
-    assert bad(b"caf\xe9 au lait") == ("invalid_utf8", "byte 3 of the file is not utf-8")
+    text = "maladie du cœur, élevée à l'été ".encode() * 9
+    assert bad(text + b"\xe9") == ("invalid_utf8", f"byte {len(text)} of the file is not utf-8")
+    assert bad(b"\x81\x8d\x01 \x02\x90\xff")[0] == "undecodable"
     assert bad(b"ab\0c") == ("nul_byte", "byte 2 of the file is NUL")
     assert bad(b"") == ("empty", "the file is empty")
     assert bad(b"x" * (MAX_ROW_BYTES + 1))[0] == "too_large"
     assert bad(gzip.compress(b"fever " * 9999)[:-9])[0] == "broken"
-
-
-@pytest.mark.parametrize(
-    ("markdown", "title"),
-    [
-        ("# Malaria\n\ntext", "Malaria"),
-        ("text\n\n## Fièvre  ##\n# Later", "Fièvre"),
-        ("Malaria\n=======\ntext", "Malaria"),
-        ("---\ntitle: x\n---\n# Malaria", "Malaria"),
-        ("```\n# a comment\n```\n~~~\n# another\n~~~\n# Malaria", "Malaria"),
-        ("#hashtag\n#\n####### seven\ntext", None),
-        ("", None),
-        ("- one\n\n---\n\ntext", None),
-        ("# 疟疾\n", "疟疾"),
-    ],
-)
-def test_first_heading(markdown: str, title: str | None) -> None:
-    assert heading(markdown) == title
 
 
 def test_markdown_keeps_its_text(tmp_path: Path) -> None:

@@ -140,6 +140,29 @@ def test_hostile_pages_neither_crash_nor_hang(name: str) -> None:
     assert float(done.stdout) < 10
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding", "said"),
+    [
+        ("กขค ยาเม็ด", "cp874", "windows-874"),
+        ("糖尿病患者应当注意饮食", "gb18030", "gb2312"),
+        ("糖尿病患者应当注意饮食", "utf-8", "gb2312"),  # what is valid utf-8 is utf-8
+        ("“fièvre” et toux", "cp1252", "iso-8859-1"),
+        ("糖尿病", "utf-16", None),
+        ("糖尿病", "iso2022_jp", "iso-2022-jp"),
+    ],
+)
+def test_encodings(text: str, encoding: str, said: str | None) -> None:
+    (row,) = extracted(f"<p>{text}</p>".encode(encoding), charset=said)
+    assert row["text"] == text and row["extract_charset"] and row["charset"] == said
+
+
+def test_broken_bytes_and_mended_ones() -> None:
+    with pytest.raises(RowError, match="invalid_utf8: byte"):
+        extracted("<p>糖尿病患者应当注意饮食</p>".encode() + b"\xff<p>", charset="utf-8")
+    (row,) = extracted("<p>Fièvre élevée, été</p>".encode().decode("latin-1").encode(), flags=[["x"]])
+    assert row["text"] == "Fièvre élevée, été" and row["flags"] == ["x", "mojibake_repaired"]
+
+
 def test_what_cannot_be_read_is_a_row_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ROW_BYTES", 10)
     with pytest.raises(RowError, match="larger"):

@@ -51,7 +51,7 @@ def write_lines(path: Path, *rows: dict[str, Any]) -> None:
 def test_it_is_a_source() -> None:
     assert verb(Ingest) == "source" and Ingest.name == "ingest"
     roles = {name: IngestParams.fields_with(name) for name in ("place", "decision", "speed")}
-    assert roles == {"place": ["path"], "decision": ["permissive"], "speed": ["block_mb"]}
+    assert roles == {"place": ["path", "retire"], "decision": ["permissive"], "speed": ["block_mb"]}
     assert all(field.description for field in IngestParams.model_fields.values())
 
 
@@ -96,7 +96,7 @@ def test_bad_files_and_lines_are_rejects_and_the_rest_is_read(tmp_path: Path) ->
     (tmp_path / "lines.jsonl").write_text('{"text": "two"}\n{"txt": "x"}\n{broken\n{"text": null}\n{"text": "three"}\n')
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "wrong.csv").write_text("id,txt\n1,a\n2,b\n")
-    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "latin.txt").write_bytes("œdème é".encode() * 9 + b"\xe9")
     (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
     packed = gzip.compress("".join(f'{{"text": "{n}"}}\n' for n in range(9)).encode(), mtime=0)
     (tmp_path / "cut.jsonl.gz").write_bytes(packed[:-12])
@@ -226,7 +226,7 @@ def test_nothing_found_and_unknown_formats_stop_the_run(tmp_path: Path) -> None:
 
 def test_files_without_a_reader_are_counted_and_not_read(tmp_path: Path) -> None:
     write_lines(tmp_path / "d/a.jsonl", {"text": "one"})
-    for name in ("b.pdf", "c.tar.gz", "LICENSE"):
+    for name in ("b.pdf", "c.docx.gz", "LICENSE"):
         (tmp_path / "d" / name).write_bytes(b"%PDF-1.7")
     (tmp_path / "d/part-00000").write_text('{"text": "two"}\n')
     bad: list[Bad] = []
@@ -237,7 +237,7 @@ def test_files_without_a_reader_are_counted_and_not_read(tmp_path: Path) -> None
         assert {(one.locator, one.error, one.message) for one in bad} == {
             ("LICENSE", "no_reader", "no reader for a file without suffix"),
             ("b.pdf", "no_reader", "no reader for .pdf"),
-            ("c.tar.gz", "no_reader", "no reader for .tar.gz"),
+            ("c.docx.gz", "no_reader", "no reader for .docx.gz"),
         }
     before = ingest(tmp_path, path="d").snapshot()
     (tmp_path / "d/b.pdf").write_bytes(b"%PDF-1.8")

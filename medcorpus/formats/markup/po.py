@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from medcorpus.core.stage import Bad
-from medcorpus.formats.base import Chunk, Options, Span
-from medcorpus.formats.encodings import decode
+from medcorpus.formats.base import Chunk, Options, Span, failed
+from medcorpus.formats.encodings import Undecodable, text_of
 from medcorpus.formats.markup.html import whole
 from medcorpus.formats.markup.rows import Row, chunks
 
@@ -30,7 +30,11 @@ def read(span: Span, options: Options) -> Iterator[Chunk]:
         yield outcome
         return
     charset = _CHARSET.search(outcome)
-    text, _ = decode(outcome, charset[1].decode() if charset and charset[1] != b"CHARSET" else None)
+    try:
+        text, _ = text_of(outcome, options.encoding or (charset[1].decode() if charset else None))
+    except Undecodable as error:
+        yield failed("", error.reason, str(error))
+        return
     yield from chunks(_strings(text), options, none="entry")
 
 
