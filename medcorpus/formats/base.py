@@ -164,6 +164,10 @@ def open_bytes(path: str) -> BinaryIO:
 
     Paths of data are utf-8 on disk, whatever the locale says.
     """
+    if path.startswith("hf://"):
+        from medcorpus.formats.containers.hub import open_remote
+
+        return open_remote(path)
     if SEPARATOR in path:
         from medcorpus.formats.containers.archive import open_member, split
 
@@ -173,7 +177,9 @@ def open_bytes(path: str) -> BinaryIO:
 
 
 def open_random(path: str) -> pa.NativeFile:
-    """A file mapped into memory, or the bytes of a member of an archive. Raises OSError."""
+    """A file mapped into memory, the bytes of a member of an archive, or a remote file. Raises OSError."""
+    if path.startswith("hf://"):
+        return pa.PythonFile(open_bytes(path), mode="r")
     if SEPARATOR in path:
         from medcorpus.formats.containers.archive import split
 

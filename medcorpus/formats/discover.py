@@ -19,9 +19,11 @@ from pathlib import Path
 
 from medcorpus.formats import by_suffix
 from medcorpus.formats.base import SEPARATOR
+from medcorpus.formats.containers import hub
 from medcorpus.formats.containers.archive import Member, is_archive, members
 
 _ABOUT = ("dataset_dict.json", "dataset_info.json", "dataset_infos.json")  # what `datasets` notes beside the data
+_CARD = re.compile(rb"\A---\s*\n(?:.*\n)*?(?:configs|dataset_info|task_categories|size_categories|pretty_name):")
 _WILD = re.compile(r"[*?[]")
 
 
@@ -75,7 +77,8 @@ def find(patterns: list[str], base: str, listing: Listing = list_members) -> lis
     for pattern in patterns:
         files = list(_expand(pattern, base, listing))
         if not files:
-            raise NothingFound(f"no file matches {pattern} (looked in {_root_of(pattern, base)[0]})")
+            where = "the Hub" if pattern.startswith(hub.SCHEME) else _root_of(pattern, base)[0]
+            raise NothingFound(f"no file matches {pattern} (looked in {where})")
         for file in files:
             if file.path in by_path:
                 continue
@@ -91,6 +94,10 @@ def find(patterns: list[str], base: str, listing: Listing = list_members) -> lis
 
 def _expand(pattern: str, base: str, listing: Listing) -> Iterator[Found]:
     """The files a pattern names, and for an archive the files in it."""
+    if pattern.startswith(hub.SCHEME):
+        for file in hub.find(pattern):
+            yield Found(file.locator, file.path, pattern, file.size, file.digest, digest=file.digest)
+        return
     outer, separator, inner = pattern.partition(SEPARATOR)
     if separator and os.path.lexists(Path(_native(base), _native(pattern))):
         outer, inner = pattern, ""
@@ -201,8 +208,17 @@ def _below(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> Iter
                 yield _found(Path(entry.path), root, dataset=True)
         elif _is_folder(entry):
             yield from _below(Path(entry.path), root, above)
-        elif entry.name not in _ABOUT:
+        elif entry.name not in _ABOUT and not (entry.name == "README.md" and _is_card(entry.path)):
             yield _found(Path(entry.path), root)
+
+
+def _is_card(path: str) -> bool:
+    """Is it the card of a dataset, which speaks about the files beside it?"""
+    try:
+        with Path(path).open("rb") as file:
+            return _CARD.search(file.read(1 << 14)) is not None
+    except OSError:
+        return False
 
 
 def _entries(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> list[os.DirEntry] | Found:

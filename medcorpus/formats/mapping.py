@@ -141,8 +141,6 @@ def to_records(
     rows.reject_nul(made["text"])
     if values.get("evidence") is not None:
         made["evidence"] = _evidence(rows, values, made["text"], mapping)
-    if (marks := flags(rows, mapping.flags)) is not None:
-        made["flags"] = marks
     for name in FIELDS:
         if name == "evidence":
             continue
@@ -154,7 +152,7 @@ def to_records(
     made["category"] = rows.each_value(made["category"], "unknown_category", _category)
     made["extra"] = rows.others(set(mapping.wanted) - set(mapping.looked_at), mapping.keep)
     rows.reject_large(made["text"], made["extra"])
-    made["flags"] = rows.flags()
+    made["flags"] = rows.flags(flags(rows, mapping.flags))
     made["charset"] = pa.repeat(pa.scalar(chunk.charset, pa.string()), rows.count)
     if pages is not None:
         made |= {name: chunk.batch[name] for name in ("body", "media_type", "charset")}
