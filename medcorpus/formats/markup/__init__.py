@@ -1,0 +1,1 @@
+"""Readers of markup: what a document says, without how it looks."""
