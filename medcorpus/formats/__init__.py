@@ -3,6 +3,8 @@
     base          the seam: Span and Options in, Chunks out
     streams       decompression, blocks of whole lines
     jsonl, json, delimited, xlsx, plain, columnar      the readers
+    markup        markdown, mediawiki
+    conll         words with labels
     containers    archives: their members are files too
     markup        readers of HTML, the dialects of XML, and gettext
     mapping       a file's columns -> records (mcqa: questions and options)
@@ -26,9 +28,10 @@ READERS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "csv": ("medcorpus.formats.delimited:read_csv", (".csv",), False),
     "tsv": ("medcorpus.formats.delimited:read_tsv", (".tsv", ".tab"), False),
     "xlsx": ("medcorpus.formats.xlsx:read", (".xlsx", ".xlsm"), False),
+    "conll": ("medcorpus.formats.conll:read", (".conll", ".iob", ".bio"), False),
     "txt": ("medcorpus.formats.plain:read_txt", (".txt", ".text"), False),
     "md": ("medcorpus.formats.plain:read_md", (".md", ".markdown"), False),
-    "mediawiki": ("medcorpus.formats.mediawiki:read", (), False),
+    "mediawiki": ("medcorpus.formats.markup.mediawiki:read", (), False),
     "parquet": ("medcorpus.formats.columnar:read_parquet", (".parquet", ".pq"), True),
     "arrow": ("medcorpus.formats.columnar:read_arrow", (".arrow", ".feather", ".ipc"), True),
     "html": ("medcorpus.formats.markup.html:read", (".html", ".htm", ".xhtml"), False),

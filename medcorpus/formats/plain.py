@@ -7,7 +7,7 @@ import pyarrow as pa
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.formats.base import Chunk, Options, Span, failed
 from medcorpus.formats.encodings import Undecodable, text_of
-from medcorpus.formats.markdown import columns
+from medcorpus.formats.markup.markdown import columns
 from medcorpus.formats.streams import Stream
 
 

@@ -2,10 +2,10 @@
 
     - ingest: {path: "data/**/*.jsonl", columns: {text: abstract, language: lang}, licence: CC-BY-4.0}
 
-`path` is a file, a folder, a glob, a run or a dataset; the format is told by the name or the content. Every
-record says where it comes from (`locator`: file, and line or row), and its id follows from source, locator
-and text alone. What cannot be read is a reject with its place: a bad line costs that line, a bad file that
-file.
+`path` is a file, a folder, a glob, an archive, a run, a dataset or one of the Hub; the format is told by the name or
+the content. Every record says where it comes from (`locator`: file, and line, row or element), and its id follows from
+source, locator and text alone. What cannot be read is a reject with its place: a bad line costs that line, a bad file
+that file.
 """
 
 import re
@@ -51,7 +51,8 @@ class IngestParams(Params):
     """What `ingest` may be told."""
 
     path: str | list[str] = place(
-        description="File, folder, glob (`**`: any depth), run or dataset, or a list of them."
+        description="File, folder, glob (`**`: any depth), run or dataset, or a list of them. An archive stands for its"
+        " files (`a.zip!/notes/*.txt`: for some), `hf://datasets/owner/name@revision` for a dataset of the Hub."
     )
     format: Literal[tuple(formats.READERS)] | None = Field(  # type: ignore[valid-type]
         None, description="Format of the files; told by suffix or content when left out."

@@ -4,6 +4,7 @@
     prose     an element as readable text: paragraphs and the cells of tables apart
     rows      what a dialect says of a row -> chunks
     xml       any other XML, and which dialect a `.xml` file is
+    markdown, mediawiki, conll   markup that is not XML
 
 A new dialect is a file with `read(span, options)`, a line in `formats.READERS`, one in `xml.DIALECTS` and a test.
 """

@@ -14,8 +14,8 @@ import pyarrow as pa
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.core.stage import Bad
 from medcorpus.formats.base import Chunk, Options, Span, failed
+from medcorpus.formats.markup.wikitext import CATEGORY, MEDIA, plain
 from medcorpus.formats.streams import Stream, ahead
-from medcorpus.formats.wikitext import CATEGORY, MEDIA, plain
 
 _BYTES = 4 << 20
 _KEPT = ("title", "ns", "id", "timestamp", "text", "base", "namespace")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medcorpus.formats import guess
-from medcorpus.formats.wikitext import plain
+from medcorpus.formats.markup.wikitext import plain
 from tests.stages.test_ingest import read
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="sw">

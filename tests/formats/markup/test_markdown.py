@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medcorpus.formats.markdown import columns, front_matter, heading, without_shortcodes
+from medcorpus.formats.markup.markdown import columns, front_matter, heading, without_shortcodes
 from tests.stages.test_ingest import read
 
 
