@@ -27,6 +27,11 @@ _PAIRS = {
 }
 
 
+# Two lead bytes side by side are no UTF-8, and nearly every word that was never broken has such a pair.
+_SOUND = {"windows-1252": re.compile("[\u00c2-\u00f4]{2}"), "windows-1251": re.compile("[\u0412-\u0444]{2}")}
+_NEXT_WESTERN = np.frombuffer(b"\xc2\xe2\xc5\xc6\xcb", np.uint8)
+
+
 @cache
 def _map(name: str) -> tuple[str, dict[int, int]]:
     """(characters of the 256 bytes, the inverse); open bytes are control characters, as programs have it."""
@@ -58,7 +63,7 @@ def repair(text: str) -> tuple[str, str] | None:
 
 
 def _undone(text: str, name: str) -> str | None:
-    if not _PAIRS[name].search(text):
+    if _SOUND[name].search(text) or not _PAIRS[name].search(text):
         return None
     chars, inverse = _map(name)
     try:
@@ -81,38 +86,35 @@ def _is_better(text: str, better: str) -> bool:
 
 
 def suspects(array: pa.Array) -> np.ndarray:
-    """Rows (int64) of a string column in which a pair of `_PAIRS` may stand; cheap, and never misses one."""
+    """Rows (int64) of a string column that `repair` should look at; cheap, as almost every text is sound.
+
+    None that was read as windows-1252 is missed; of those read as windows-1251, those that were Cyrillic, or
+    Latin with accents or quotes.
+    """
     data, offsets, _ = buffers(array)
     used = data[offsets[0] : offsets[-1]]
     if len(used) < 4 or used.max() < 0xC3:
         return np.empty(0, np.int64)
-    found = _western(used)
-    if (used == 0xD0).any():
-        found = np.concatenate([found, _cyrillic(used)])
+    found = np.concatenate([_western(used), _cyrillic(used)])
     return np.unique(np.searchsorted(offsets - offsets[0], found, "right") - 1)
 
 
 def _western(data: np.ndarray) -> np.ndarray:
     """Places of U+00C2..U+00F4 before a character that may stand for a byte from 80 to BF."""
     at = np.flatnonzero(data[:-3] == 0xC3)
-    at = at[np.isin(data[at + 2], np.frombuffer(b"\xc2\xe2\xc5\xc6\xcb", np.uint8))]
+    at = at[np.isin(data[at + 2], _NEXT_WESTERN)]
     return at[(data[at + 1] >= 0x82) & (data[at + 1] <= 0xB4)]
 
 
 def _cyrillic(data: np.ndarray) -> np.ndarray:
-    """Places of the second of such a pair in windows-1251: no letter of Russian, so rarely there."""
-    pairs = (data[:-1].astype(np.uint16) << 8) | data[1:]
-    at = np.flatnonzero(_seconds()[pairs])
-    at = at[at > 1]
-    return at[(data[at - 2] == 0xD0) | (data[at - 2] == 0xD1)]
-
-
-@cache
-def _seconds() -> np.ndarray:
-    """For each two bytes: do they begin a character that windows-1251 has from 80 to BF?"""
-    table = np.zeros(1 << 16, bool)
-    for code in range(0x80, 0xC0):
-        table[int.from_bytes(_map("windows-1251")[0][code].encode()[:2])] = True
-    for code in range(0x80, 0xA0):
-        table[int.from_bytes(chr(code).encode())] = True
-    return table
+    """Places of В, Г, Р or С before a character that may stand for a byte from 80 to BF, and of `вЂ`."""
+    after = data[1:-2]
+    lead = (after == 0xA0) | (after == 0xA1) | (after == 0x92) | (after == 0x93) | (after == 0x82)
+    at = np.flatnonzero(lead & (data[:-3] == 0xD0))
+    if not len(at):
+        return at
+    second, third = data[at + 2], data[at + 3]
+    fits = (second == 0xC2) | (second == 0xE2) | (second == 0xD2)
+    fits |= ((second == 0xD0) & (third < 0x90)) | ((second == 0xD1) & (third > 0x90) & (third < 0xA0))
+    quote = (data[at + 1] == 0x82) & (at > 1) & (data[at - 1] == 0xB2)
+    return at[np.where(data[at + 1] == 0x82, quote, fits)]

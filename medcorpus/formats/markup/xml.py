@@ -34,7 +34,7 @@ DIALECTS = (
     Dialect("medcorpus.formats.markup.fhir", words("Bundle Composition"), b"http://hl7.org/fhir"),
     Dialect("medcorpus.formats.markup.udhr", words("udhr"), b""),
     Dialect("medcorpus.formats.markup.html", words("html"), b""),
-    Dialect("medcorpus.formats.mediawiki", words("mediawiki"), b""),
+    Dialect("medcorpus.formats.markup.mediawiki", words("mediawiki"), b""),
 )
 
 _BEFORE_ROOT = re.compile(rb"<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL)
