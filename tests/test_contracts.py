@@ -56,6 +56,7 @@ def test_every_parameter_is_documented_and_checked(name):
     assert cls.__doc__ and described["doc"] and described["summary"]
     for param in described["params"]:
         assert len(param["meaning"]) > 10, f"{name}.{param['name']} needs a description"
+    assert not set(cls.Params.model_fields) & set(dir(Params)), "a parameter must not hide a method of Params"
     if cls.Params is not Params:
         assert cls.Params.model_config["frozen"] and cls.Params.model_config["extra"] == "forbid"
 

@@ -123,13 +123,15 @@ def report(runner: Any, store: Any, as_json: bool) -> None:
         return
     if not runner.wrote:
         print(f"nothing to do: {store.root} is up to date", file=sys.stderr)
-    table("", STEP_COLUMNS, [step_row(r) for r in runner.reports.values()], right=STEP_COLUMNS[1:5] + STEP_COLUMNS[6:])
+    table("", STEP_COLUMNS, [step_row(r) for r in runner.reports.values()], right=STEP_COLUMNS[1:-1])
+    if peak := max((r.peak_mb for r in runner.reports.values()), default=0):
+        print(f"memory:  {peak} MiB in the largest worker")
     if artefact:
         print(f"dataset: {artefact}   (datasets.load_from_disk opens it)")
     print(f"look:    medcorpus status {store.root}   medcorpus explain {store.root} <id>")
 
 
-STEP_COLUMNS = ["step", "rows in", "created", "dropped", "rows out", "why", "seconds", "peak MiB"]
+STEP_COLUMNS = ["step", "rows in", "made", "left", "rows out", "seconds", "why they left"]
 
 
 def step_row(r: Any) -> list[Any]:
@@ -139,15 +141,7 @@ def step_row(r: Any) -> list[Any]:
     why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda kv: -kv[1]))
     if r.info:
         why = ", ".join(f"{k} {v:,}" for k, v in r.info.items() if isinstance(v, int))
-    rows = [sum(side.values()) for side in (account.rows_in, account.created)]
-    out = sum(account.rows_out.values())
-    seconds = round(r.seconds, 2) if r.ran or r.seconds else "cached"
-    return [
-        r.id,
-        *(n or None for n in rows),
-        sum(reasons.values()) or None,
-        out or None,
-        why,
-        seconds,
-        r.peak_mb or None,
-    ]
+    rows = [sum(side.values()) or None for side in (account.rows_in, account.created)]
+    out = sum(account.rows_out.values()) or None
+    seconds = f"{r.seconds:.2f}" if r.ran or r.seconds else "cached"
+    return [r.id, *rows, sum(reasons.values()) or None, out, seconds, why]

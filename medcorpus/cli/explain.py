@@ -1,6 +1,8 @@
 """`medcorpus explain RUN ID`: follow one row through every step. Text is masked unless a person asks."""
 
+import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +14,13 @@ import typer
 from medcorpus.cli.look import RunArgument, manifests, open_existing, read_plan
 from medcorpus.cli.show import print_json
 from medcorpus.core.errors import RecipeError
-from medcorpus.core.manifest import EXPANDED, QUARANTINE
+from medcorpus.core.manifest import EXPANDED, QUARANTINE, REJECTS
 from medcorpus.core.store import LocalStore, Store
+from medcorpus.engine.parts import read_part, read_rejects
 
 _LONG = ("text", "body", "mcqa", "turns", "extra", "evidence", "title", "url")  # may quote a patient: masked
 _SHOWN_CHARACTERS = 600
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass
@@ -80,9 +84,6 @@ def _allow_raw(store: Store) -> None:
 
 def _rejects(store: Store) -> pa.Table:
     """Every rejected row of the committed parts."""
-    from medcorpus.core.manifest import REJECTS
-    from medcorpus.engine.parts import read_rejects
-
     done = manifests(store)
     tables = [REJECTS.empty_table()]
     for step in read_plan(store)["steps"]:
@@ -93,36 +94,37 @@ def _rejects(store: Store) -> pa.Table:
 
 def _ids_at(store: Store, rejected: pa.Table, what: str) -> list[str]:
     """The ids meant by `what`: itself, or those of the rows at that locator."""
-    found: dict[str, None] = {}
-    for column in ("id", "locator"):
-        found |= dict.fromkeys(rejected.filter(pc.equal(rejected[column], what))["id"].to_pylist())
-        for _, batch, _ in _batches(store):
+    column = "id" if _ID.fullmatch(what) else "locator"
+    found = dict.fromkeys(rejected.filter(pc.equal(rejected[column], what))["id"].to_pylist())
+    for _, name in _parts(store):
+        for batch in read_part(store, name, ("id", column)):
             found |= dict.fromkeys(batch.filter(pc.equal(batch[column], what))["id"].to_pylist())
+        if found and column == "id":
+            break
     return list(found)
 
 
-def _batches(store: Store) -> Any:
-    """(step, batch, part) of every committed part, in the order of the recipe."""
-    from medcorpus.engine.parts import read_part
-
+def _parts(store: Store) -> Iterator[tuple[dict[str, Any], str]]:
+    """(step, name) of every committed part, in the order of the recipe."""
     done = manifests(store)
     for step in read_plan(store)["steps"]:
         if step["id"] in done:
             for part in done[step["id"]].parts:
-                for batch in read_part(store, f"{step['folder']}/{part.key}.arrow"):
-                    yield step, batch, part.key
+                yield step, f"{step['folder']}/{part.key}.arrow"
 
 
 def _story(store: Store, rejected: pa.Table, id: str) -> Story:
     seen: dict[str, dict[str, Any]] = {}
     children: dict[str, None] = {}
-    for step, batch, _ in _batches(store):
-        mine = batch.filter(pc.equal(batch["id"], id))
-        if mine.num_rows:
-            seen[step["id"]] = mine.to_pylist()[0]
-        has_parents = batch.filter(pc.is_valid(batch["parents"]))
-        if has_parents.num_rows:
-            for child, parents in zip(has_parents["id"].to_pylist(), has_parents["parents"].to_pylist(), strict=True):
+    for step, name in _parts(store):
+        first = 0
+        for batch in read_part(store, name, ("id", "parents")):
+            at = pc.index(batch["id"], id).as_py()
+            if at >= 0:
+                seen[step["id"]] = _row(store, name, first + at) or {}
+            first += batch.num_rows
+            related = batch.filter(pc.is_valid(batch["parents"]))
+            for child, parents in zip(related["id"].to_pylist(), related["parents"].to_pylist(), strict=True):
                 if id in parents:
                     children[child] = None
     events, before = [], {}
@@ -159,14 +161,17 @@ def _left(store: Store, step: dict[str, Any], row: dict[str, Any]) -> Event:
 
 def _pointed(store: Store, row: dict[str, Any]) -> dict[str, Any] | None:
     """The row a reject points at, as it was when it left."""
-    from medcorpus.engine.parts import read_part
-
     if not row["part"] or row["row"] is None:
         return None
+    return _row(store, f"{row['part']}.arrow", row["row"])
+
+
+def _row(store: Store, name: str, number: int) -> dict[str, Any] | None:
+    """One row of a part."""
     first = 0
-    for batch in read_part(store, f"{row['part']}.arrow"):
-        if row["row"] < first + batch.num_rows:
-            return batch.slice(row["row"] - first, 1).to_pylist()[0]
+    for batch in read_part(store, name):
+        if number < first + batch.num_rows:
+            return batch.slice(number - first, 1).to_pylist()[0]
         first += batch.num_rows
     return None
 

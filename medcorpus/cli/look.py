@@ -93,9 +93,9 @@ def _by_step(
         begun = f"{parts[step['id']]} parts" if parts[step["id"]] else "to do"
         state = "done" if step["id"] in done or spent else begun
         sides = [sum(side.values()) or None for side in (account.rows_in, account.created, account.rows_out)]
-        rows.append([step["id"], state, *sides, _why(account), spent.get("seconds"), spent.get("peak_mb")])
-    columns = ["step", "state", "rows in", "created", "rows out", "left for", "seconds", "peak MiB"]
-    table(title, columns, rows, right=columns[2:5] + columns[6:])
+        rows.append([step["id"], state, *sides, spent.get("seconds"), spent.get("peak_mb"), _why(account)])
+    columns = ["step", "state", "rows in", "made", "rows out", "seconds", "MiB", "left for"]
+    table(title, columns, rows, right=columns[2:7])
 
 
 def _why(account: Account) -> str:
@@ -117,7 +117,7 @@ def _by_language(plan: dict[str, Any], done: dict[str, Account]) -> None:
                 f"{reason} {counts[name]:,}" for reason, counts in sorted(account.reasons.items()) if counts[name]
             )
             rows.append([step["id"], name, *(counts[name] or None for counts in sides), why])
-    columns = ["step", "language", "rows in", "created", "moved in", "moved out", "rows out", "left for"]
+    columns = ["step", "language", "rows in", "made", "moved in", "moved out", "rows out", "left for"]
     table("", columns, rows, right=columns[2:7])
 
 

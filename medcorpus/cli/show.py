@@ -16,10 +16,18 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], rig
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    made = Table(
+        title=title or None,
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     numbers = set(right)
-    for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for position, column in enumerate(columns):  # names and numbers stay whole, prose wraps
+        number = column in numbers
+        made.add_column(column, justify="right" if number else "left", no_wrap=number or not position, overflow="fold")
     for row in rows:
         made.add_row(*(_cell(value) for value in row))
     console = Console()

@@ -59,7 +59,9 @@ def subcommand(name: str) -> Callable[..., None]:
     def command(**given: Any) -> None:
         _run(name, kind, cls, given)
 
-    command.__doc__ = inspect.cleandoc(inspect.getmodule(cls).__doc__ or name)
+    # \b keeps the lines of an indented block as they are (click)
+    paragraphs = inspect.cleandoc(inspect.getmodule(cls).__doc__ or name).split("\n\n")
+    command.__doc__ = "\n\n".join(f"\b\n{p}" if p.startswith(" ") else p for p in paragraphs)
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
@@ -183,5 +185,5 @@ def _tell(runner: Any, out: Path) -> None:
     from medcorpus.cli.build import STEP_COLUMNS, step_row
     from medcorpus.cli.show import table
 
-    table("", STEP_COLUMNS, [step_row(r) for r in runner.reports.values()], right=STEP_COLUMNS[1:5] + STEP_COLUMNS[6:])
+    table("", STEP_COLUMNS, [step_row(r) for r in runner.reports.values()], right=STEP_COLUMNS[1:-1])
     print(f"written: {out}")

@@ -29,7 +29,7 @@ REJECTS = pa.schema(
         pa.field("id", pa.string()),
         pa.field("step", pa.string()),
         pa.field("reason", pa.string()),
-        pa.field("also", pa.list_(pa.string())),  # the other reasons named by the same select
+        pa.field("also", pa.list_(pa.string())),  # what else was flagged when it left
         pa.field("score", pa.float64()),
         pa.field("language", pa.string()),
         pa.field("part", pa.string()),  # pointer: the part that still holds the row ("" = it never was one)

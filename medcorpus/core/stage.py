@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import pyarrow as pa
 
+from medcorpus.core.manifest import QUARANTINE
 from medcorpus.core.params import Params
 
 if TYPE_CHECKING:
@@ -73,11 +74,18 @@ class Reason:
 
 @dataclass(frozen=True)
 class Bad:
-    """A row, or the rest of a file, that could not be read. Never holds its text."""
+    """A row, or the rest of a file, that could not be read. Never holds its text.
+
+    A row that could be read but may not be passed on has another `reason` than quarantine, which alone counts
+    against the error budget, and its own `id` and `language`.
+    """
 
     locator: str
     error: str
     message: str
+    reason: str = QUARANTINE
+    id: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from medcorpus.core.store import Store
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
-def read_part(store: Store, name: str) -> Iterator[pa.RecordBatch]:
-    """Batches of one part. Raises Fatal naming the part when it is damaged."""
+def read_part(store: Store, name: str, columns: tuple[str, ...] = ()) -> Iterator[pa.RecordBatch]:
+    """Batches of one part; with `columns` only those are decompressed. Raises Fatal naming a damaged part."""
     try:
-        with store.open(name) as stream, pa.ipc.open_stream(stream) as reader:
+        fields = [part_schema(store, name).get_field_index(column) for column in columns]
+        options = pa.ipc.IpcReadOptions(included_fields=fields or None)
+        with store.open(name) as stream, pa.ipc.open_stream(stream, options=options) as reader:
             yield from reader
     except pa.ArrowInvalid as error:
         raise Fatal(f"{store.root}/{name} is damaged ({error}); delete it and run again") from error

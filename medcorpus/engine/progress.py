@@ -26,14 +26,13 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self._rich:
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bar = Progress(
-                TextColumn("[bold]{task.description:<28}"),
-                BarColumn(bar_width=24),
+                TextColumn("[bold]{task.description:<20}"),
+                BarColumn(bar_width=12),
                 TextColumn("{task.fields[parts]:>9}"),
-                TextColumn("{task.fields[rate]:>28}"),
-                TimeElapsedColumn(),
+                TextColumn("{task.fields[rate]:>24}"),
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
             )
@@ -73,7 +72,7 @@ class Progress:
 
     def _rate(self) -> str:
         seconds = max(time.monotonic() - self._started, 1e-3)
-        return f"{self._rows / seconds:,.0f} rows/s {self._bytes / seconds / 1e6:,.1f} MB/s"
+        return f"{self._rows / seconds:,.0f} rows/s {self._bytes / seconds / 1e6:,.0f} MB/s"
 
     def _say(self, message: str, **fields: Any) -> None:
         if not self._quiet:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from medcorpus.core import keys
 from medcorpus.core.errors import Fatal, MedcorpusError
-from medcorpus.core.manifest import QUARANTINE, Account, Part
+from medcorpus.core.manifest import Account, Part
 from medcorpus.core.schema import RECORD, record_id
 from medcorpus.core.stage import Bad, Gather, Job, Source, Stage
 from medcorpus.core.store import LocalStore, Store, open_store
@@ -109,12 +109,13 @@ class Worker:
 
         def reject(bad: Bad) -> None:
             source = getattr(stage.params, "source", None) or step.id
-            account.created["und"] += 1
-            account.reject(QUARANTINE, None)
+            account.created[bad.language or "und"] += 1
+            account.reject(bad.reason, bad.language)
             rejects.add(
-                id=record_id(source.encode(), bad.locator.encode(), b""),
+                id=bad.id or record_id(source.encode(), bad.locator.encode(), b""),
                 step=step.id,
-                reason=QUARANTINE,
+                reason=bad.reason,
+                language=bad.language,
                 locator=bad.locator,
                 error=bad.error,
                 message=bad.message,

@@ -2,7 +2,8 @@
 
     base          the seam: Span and Options in, Chunks out
     streams       decompression, blocks of whole lines
-    jsonl, delimited, plain, columnar          the readers
+    jsonl, json, delimited, xlsx, plain, columnar      the readers
+    containers    archives: their members are files too
     mapping       a file's columns -> records (mcqa: questions and options)
     discover      patterns and folders -> files
     partitions    files -> shares of work that stay the same when files are added
@@ -13,15 +14,19 @@ Local files only. Plain arguments and plain values; no recipe and no engine.
 import importlib
 from pathlib import PurePath
 
+from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.formats import streams
 from medcorpus.formats.base import Reader
 
 READERS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "jsonl": ("medcorpus.formats.jsonl:read", (".jsonl", ".ndjson"), True),
+    "json": ("medcorpus.formats.json:read", (".json",), False),
     "csv": ("medcorpus.formats.delimited:read_csv", (".csv",), False),
     "tsv": ("medcorpus.formats.delimited:read_tsv", (".tsv", ".tab"), False),
+    "xlsx": ("medcorpus.formats.xlsx:read", (".xlsx", ".xlsm"), False),
     "txt": ("medcorpus.formats.plain:read_txt", (".txt", ".text"), False),
     "md": ("medcorpus.formats.plain:read_md", (".md", ".markdown"), False),
+    "mediawiki": ("medcorpus.formats.mediawiki:read", (), False),
     "parquet": ("medcorpus.formats.columnar:read_parquet", (".parquet", ".pq"), True),
     "arrow": ("medcorpus.formats.columnar:read_arrow", (".arrow", ".feather", ".ipc"), True),
     "record": ("medcorpus.formats.columnar:read_record", (), False),
@@ -55,7 +60,10 @@ def guess(path: str) -> str:
 
     Raises UnknownFormat with the formats there are, OSError when the file cannot be read.
     """
-    found = by_suffix(path) or _sniff(streams.head(path, _LOOK))
+    found = by_suffix(path)
+    if found == "json" and _is_lines(path):
+        found = "jsonl"  # half of the files called .json are
+    found = found or _sniff(streams.head(path, _LOOK))
     if found is None:
         raise UnknownFormat(
             f"the format of {PurePath(path).name} is not known; known formats: {', '.join(READERS)}"
@@ -64,11 +72,24 @@ def guess(path: str) -> str:
     return found
 
 
+def _is_lines(path: str) -> bool:
+    """Is the first line an object, and does another line follow?"""
+    head = streams.head(path, _LOOK).removeprefix(streams.BOM)
+    if not head.startswith(b"{"):
+        return False
+    if b"\n" not in head and len(head) >= _LOOK:
+        head = streams.head(path, MAX_ROW_BYTES).removeprefix(streams.BOM)
+    first, _, rest = head.partition(b"\n")
+    return bool(rest.strip()) and _is_object(first.decode("utf-8", "replace"))
+
+
 def _sniff(head: bytes) -> str | None:
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "arrow"
+    if b"<mediawiki" in head[:4096]:
+        return "mediawiki"
     try:
         lines = head.removeprefix(streams.BOM).decode("utf-8", "strict" if len(head) < _LOOK else "ignore").split("\n")
     except UnicodeDecodeError:
@@ -76,6 +97,8 @@ def _sniff(head: bytes) -> str | None:
     lines = [line for line in (lines if len(head) < _LOOK else lines[:-1]) if line.strip()][:20]
     if lines and all(_is_object(line) for line in lines):
         return "jsonl"
+    if head.lstrip(streams.BOM + b" \t\r\n")[:1] in (b"{", b"["):
+        return "json"
     for name, delimiter in (("tsv", "\t"), ("csv", ",")):
         counts = {line.count(delimiter) for line in lines}
         if (

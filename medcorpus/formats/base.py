@@ -7,7 +7,6 @@ so that memory does not grow with the file. What is wrong with a row or with the
 
 import base64
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,9 @@ from medcorpus.core.stage import Bad
 
 BLOCK = 8 << 20
 """Bytes read at a time: large enough for Arrow to run at full speed, small enough for many workers."""
+
+MOST_IN_MEMORY = 512 << 20
+"""A file that can only be read whole (a JSON document, parquet inside an archive) is refused above this."""
 
 _NAME = re.compile(r"[\w.-]{1,40}")
 _MOST_NAMES = 20
@@ -56,18 +58,27 @@ class Options:
 
     `wanted` are the columns (`lang`, or `meta.lang` for a nested one) that are mapped to record fields and
     `required` those without which a row is nothing: self-describing rows (jsonl) that lack one are bad.
-    `keep` says what becomes of the other columns. `encoding` is the label of the encoding that files are in
-    which are not UTF-8; None: it is detected.
+    `looked_at` are those of `wanted` that are kept all the same. `keep` says what becomes of the other columns.
+    `encoding` is the label of the encoding that files are in which are not UTF-8; None: it is detected.
+    `records` says which parts of a document are rows, `sheet` which part of a workbook.
     """
 
     wanted: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    looked_at: tuple[str, ...] = ()
     keep: tuple[str, ...] | Literal["all", "none"] = "all"
     delimiter: str | None = None
     quoting: bool = True
     header: tuple[str, ...] | None = None
     encoding: str | None = None
+    records: str | None = None
+    sheet: str | None = None
     block_bytes: int = BLOCK
+
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        """The wanted columns that need not be kept."""
+        return tuple(name for name in self.wanted if name not in self.looked_at)
 
 
 @dataclass(frozen=True)
@@ -109,14 +120,45 @@ def locators(chunk: Chunk, file: str) -> pa.Array:
     return pc.binary_join_element_wise(file, chunk.places, "#")
 
 
+SEPARATOR = "!/"
+"""Between an archive and the file in it: `leaflets.zip!/en/a.txt` is a path wherever a path is taken."""
+
+
+class Damaged(OSError):
+    """A member of an archive that cannot be read to its end."""
+
+
 def open_bytes(path: str) -> BinaryIO:
-    """A file for reading, unbuffered. Paths of data are utf-8 on disk, whatever the locale says."""
+    """A file, or a member of an archive, for reading; a file is unbuffered and can be sought in.
+
+    Paths of data are utf-8 on disk, whatever the locale says.
+    """
+    if path.startswith("hf://"):
+        from medcorpus.formats.containers.hub import open_remote
+
+        return open_remote(path)
+    if SEPARATOR in path:
+        from medcorpus.formats.containers.archive import open_member, split
+
+        if inside := split(path):
+            return open_member(*inside)
     return open(path.encode(), "rb", buffering=0)  # noqa: PTH123
 
 
-def size_of(path: str) -> int:
-    """Bytes of a file."""
-    return os.stat(path.encode()).st_size  # noqa: PTH116
+def open_random(path: str) -> pa.NativeFile:
+    """A file mapped into memory, the bytes of a member of an archive, or a remote file. Raises OSError."""
+    if path.startswith("hf://"):
+        return pa.PythonFile(open_bytes(path), mode="r")
+    if SEPARATOR in path:
+        from medcorpus.formats.containers.archive import split
+
+        if split(path):
+            with open_bytes(path) as file:
+                data = file.read(MOST_IN_MEMORY + 1)
+            if len(data) > MOST_IN_MEMORY:
+                raise OSError(0, f"it is larger than {MOST_IN_MEMORY >> 20} MB; unpack the archive first")
+            return pa.BufferReader(data)
+    return pa.memory_map(path)
 
 
 def line_places(numbers: pa.Array) -> pa.Array:
@@ -128,6 +170,10 @@ def row_places(first: int, rows: int) -> pa.Array:
     """`row=<number>` for `rows` rows from number `first`."""
     numbers = pa.array(range(first, first + rows), pa.int64())
     return pc.binary_join_element_wise("row=", numbers.cast(pa.string()), "")
+
+
+class MissingColumn(ValueError):
+    """The file has no column of that name; the message names the nearest."""
 
 
 @lru_cache(maxsize=256)

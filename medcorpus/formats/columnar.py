@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from medcorpus.core.schema import SCHEMA_KEY
-from medcorpus.formats.base import Chunk, Options, Span, failed, open_bytes, row_places, size_of
+from medcorpus.formats.base import Chunk, Options, Span, failed, open_bytes, open_random, row_places
 
 RECORD_COLUMNS = ("id", "kind", "text", "source", "locator")
 _MAX_ROWS = 4096
@@ -25,7 +25,7 @@ def read_parquet(span: Span, options: Options) -> Iterator[Chunk]:
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(span.path, memory_map=True)
+        file = pq.ParquetFile(open_random(span.path))
     except _BROKEN as error:
         yield _broken(span.path, error, "parquet")
         return
@@ -51,12 +51,12 @@ def read_parquet(span: Span, options: Options) -> Iterator[Chunk]:
 
 def read_arrow(span: Span, options: Options) -> Iterator[Chunk]:
     """Rows of an Arrow IPC file (batches `span.start` to `span.end`) or stream."""
-    if not size_of(span.path):
+    if _is_empty(span.path):
         yield failed("", "empty", "the file is empty")
         return
     row = span.first_row
     try:
-        with pa.memory_map(span.path) as source, open_arrow(source) as reader:
+        with open_random(span.path) as source, open_arrow(source) as reader:
             if isinstance(reader, pa.ipc.RecordBatchFileReader):
                 total = reader.num_record_batches
                 end = total if span.end is None else span.end
@@ -87,8 +87,9 @@ def schema_of(path: str) -> pa.Schema | None:
 
     try:
         if _is_parquet(path):
-            return pq.read_schema(path, memory_map=True)
-        with pa.memory_map(path) as source, open_arrow(source) as reader:
+            with open_random(path) as source:
+                return pq.read_schema(source)
+        with open_random(path) as source, open_arrow(source) as reader:
             return reader.schema
     except _BROKEN:
         return None
@@ -123,10 +124,15 @@ def _columns(schema: pa.Schema, options: Options) -> list[str] | None:
     return [name for name in schema.names if name in tops] or None
 
 
+def _is_empty(path: str) -> bool:
+    with open_bytes(path) as file:
+        return not file.read(1)
+
+
 def _broken(path: str, error: Exception, format: str) -> Chunk:
     if isinstance(error, OSError) and error.errno is not None:
         raise error
-    if not size_of(path):
+    if _is_empty(path):
         return failed("", "empty", "the file is empty")
     return failed("", "broken", f"not a {format} file, or one that breaks off before its end")
 

@@ -49,7 +49,7 @@ class _Shape:
 
 
 def _read(span: Span, options: Options, delimiter: str) -> Iterator[Chunk]:
-    shape = _Shape(delimiter, options.quoting, _names(options.header or ()))
+    shape = _Shape(delimiter, options.quoting, names(options.header or ()))
     return chunks(span, options.encoding, lambda stream: _rows(stream, span, options, shape))
 
 
@@ -103,11 +103,11 @@ def _header(data: bytes, shape: _Shape) -> tuple[tuple[str, ...], int, Bad | Non
         if fields is None or any(map(_SURROGATES.search, fields)):
             return (), used, Bad("", "header", "the first line is not a header: it is not utf-8, or not csv")
         if fields:
-            return _names(fields), used, None
+            return names(fields), used, None
     return (), 0, None
 
 
-def _names(fields: Sequence[str]) -> tuple[str, ...]:
+def names(fields: Sequence[str]) -> tuple[str, ...]:
     """Column names: trimmed, `column_3` for an empty one, `name_2` for one that is taken."""
     names: list[str] = []
     for number, field in enumerate(fields, 1):

@@ -3,19 +3,27 @@
 The source root is the longest folder of a pattern without a wildcard (`data` in `data/**/*.jsonl`), so
 moving a corpus changes no locator. Hidden files are skipped, symbolic links followed, and what cannot be
 looked at is a file with an `error`, so that the others go on.
+
+An archive stands for the files in it, as a folder does; `corpus.zip!/notes/*.txt` names some of them (there `*`
+also crosses folders).
 """
 
 import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from medcorpus.formats import by_suffix
+from medcorpus.formats.base import SEPARATOR
+from medcorpus.formats.containers import hub
+from medcorpus.formats.containers.archive import Member, is_archive, members
 
+_ABOUT = ("dataset_dict.json", "dataset_info.json", "dataset_infos.json")  # what `datasets` notes beside the data
+_CARD = re.compile(rb"\A---\s*\n(?:.*\n)*?(?:configs|dataset_info|task_categories|size_categories|pretty_name):")
 _WILD = re.compile(r"[*?[]")
 
 
@@ -31,6 +39,9 @@ class SameLocator(ValueError):
 class Found:
     """A file: `locator` is POSIX and NFC; `dataset` is true below a folder of records written by us or by
     `datasets.save_to_disk`; `error` says why it cannot be looked at.
+
+    A member of an archive has `path` and `locator` like `a.zip!/b.txt`, the `digest` of its content, and, in a
+    compressed tar, its place on the `tape` (locator of the archive, number).
     """
 
     locator: str
@@ -41,9 +52,19 @@ class Found:
     mtime_ns: int = 0
     dataset: bool = False
     error: str | None = None
+    digest: str = ""
+    tape: tuple[str, int] | None = None
 
 
-def find(patterns: list[str], base: str) -> list[Found]:
+Listing = Callable[[Found], list[Member]]
+
+
+def list_members(file: Found) -> list[Member]:
+    """What is in an archive. Raises OSError."""
+    return members(file.path)
+
+
+def find(patterns: list[str], base: str, listing: Listing = list_members) -> list[Found]:
     """All files that `patterns` (files, folders, globs with `**`; relative to `base`) name, by locator.
 
     A file that two patterns name counts once. Raises NothingFound for a pattern without a file, SameLocator
@@ -52,9 +73,10 @@ def find(patterns: list[str], base: str) -> list[Found]:
     by_path: dict[str, Found] = {}
     by_locator: dict[str, Found] = {}
     for pattern in patterns:
-        files = list(_expand(pattern, base))
+        files = list(_expand(pattern, base, listing))
         if not files:
-            raise NothingFound(f"no file matches {pattern} (looked in {_root_of(pattern, base)[0]})")
+            where = "the Hub" if pattern.startswith(hub.SCHEME) else _root_of(pattern, base)[0]
+            raise NothingFound(f"no file matches {pattern} (looked in {where})")
         for file in files:
             if file.path in by_path:
                 continue
@@ -68,7 +90,49 @@ def find(patterns: list[str], base: str) -> list[Found]:
     return sorted(by_path.values(), key=lambda file: (file.locator, file.path))
 
 
-def _expand(pattern: str, base: str) -> Iterator[Found]:
+def _expand(pattern: str, base: str, listing: Listing) -> Iterator[Found]:
+    """The files a pattern names, and for an archive the files in it."""
+    if pattern.startswith(hub.SCHEME):
+        for file in hub.find(pattern):
+            yield Found(file.locator, file.path, pattern, file.size, file.digest, digest=file.digest)
+        return
+    outer, separator, inner = pattern.partition(SEPARATOR)
+    if separator and os.path.lexists(Path(_native(base), _native(pattern))):
+        outer, inner = pattern, ""
+    for file in _files(outer, base):
+        if file.error or file.dataset or not (inner or is_archive(file.path)):
+            yield file
+        else:
+            yield from _inside(file, inner, listing)
+
+
+def _inside(archive: Found, pattern: str, listing: Listing) -> Iterator[Found]:
+    """Members that match `pattern`; without one, those of a known suffix, or all when none has."""
+    try:
+        listed = listing(archive)
+    except OSError as error:
+        yield replace(archive, error=_reason(error))
+        return
+    chosen = [m for m in listed if not m.name or not pattern or fnmatchcase(m.name, _nfc(pattern))]
+    known = [m for m in chosen if not m.name or pattern or by_suffix(m.name) or is_archive(m.name)]
+    for member in known or chosen:
+        end = f"{SEPARATOR}{member.name}" if member.name else ""
+        yield replace(
+            archive,
+            locator=archive.locator + end,
+            path=archive.path + end,
+            size=member.size,
+            identity=archive.identity + end,
+            error=member.error,
+            digest=member.digest,
+            tape=(archive.locator, member.tape) if member.tape >= 0 else None,
+        )
+    if not chosen:
+        what = f"no member matches {pattern}" if pattern else "it holds no files"
+        yield replace(archive, error=what)
+
+
+def _files(pattern: str, base: str) -> Iterator[Found]:
     path = Path(_native(base), _native(pattern))
     if path.is_dir():
         folder = path / "dataset" if (path / "dataset" / "state.json").exists() else path
@@ -141,8 +205,19 @@ def _below(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> Iter
                 yield _found(Path(entry.path), root, dataset=True)
         elif _is_folder(entry):
             yield from _below(Path(entry.path), root, above)
-        elif by_suffix(entry.name):
+        elif entry.name in _ABOUT or (entry.name == "README.md" and _is_card(entry.path)):
+            continue
+        elif by_suffix(entry.name) or is_archive(entry.name):
             yield _found(Path(entry.path), root)
+
+
+def _is_card(path: str) -> bool:
+    """Is it the card of a dataset, which speaks about the files beside it?"""
+    try:
+        with Path(path).open("rb") as file:
+            return _CARD.search(file.read(1 << 14)) is not None
+    except OSError:
+        return False
 
 
 def _entries(folder: Path, root: Path, above: tuple[tuple[int, int], ...]) -> list[os.DirEntry] | Found:

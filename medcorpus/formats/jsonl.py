@@ -12,6 +12,7 @@ Two ways through a block of lines, which agree on every row:
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -36,10 +37,27 @@ def read(span: Span, options: Options) -> Iterator[Chunk]:
 
 
 def _rows(stream: Stream, span: Span, options: Options) -> Iterator[Chunk]:
-    for lines in line_blocks(stream, span, options.block_bytes):
-        chunk = _fast(lines, options) or _slow(lines, options)
+    blocks = line_blocks(stream, span, options.block_bytes)
+    for chunk in _ahead(blocks, options) if stream.packed else (_chunk(lines, options) for lines in blocks):
         if chunk.batch.num_rows or chunk.bad:
             yield chunk
+
+
+def _chunk(lines: Lines, options: Options) -> Chunk:
+    return _fast(lines, options) or _slow(lines, options)
+
+
+def _ahead(blocks: Iterator[Lines], options: Options) -> Iterator[Chunk]:
+    """The chunks, parsed by a thread one block ahead: a packed file is one task, and parsing holds no GIL."""
+    with ThreadPoolExecutor(1, "parse") as pool:
+        coming = None
+        for lines in blocks:
+            following = pool.submit(_chunk, lines, options)
+            if coming is not None:
+                yield coming.result()
+            coming = following
+        if coming is not None:
+            yield coming.result()
 
 
 # -- a whole block at once ----------------------------------------------------------------------
@@ -131,8 +149,8 @@ def _column(table: pa.Table, path: str) -> pa.Array:
 # -- line by line -------------------------------------------------------------------------------
 
 
-class _Wrong(Exception):
-    """What is wrong with a line: the name of the error and a sentence without any of its text."""
+class Wrong(Exception):
+    """What is wrong with a line or record: the name of the error and a sentence without any of its text."""
 
 
 def _slow(lines: Lines, options: Options) -> Chunk:
@@ -147,7 +165,7 @@ def _slow(lines: Lines, options: Options) -> Chunk:
             continue
         try:
             rows.append(_values(_parse(line), options))
-        except _Wrong as wrong:
+        except Wrong as wrong:
             bad.append(Bad(f"L{number}", *wrong.args))
             continue
         numbers.append(number)
@@ -160,76 +178,82 @@ def _slow(lines: Lines, options: Options) -> Chunk:
 
 
 def _parse(line: bytes) -> dict[str, Any]:
-    """The object on a line. Raises _Wrong."""
+    """The object on a line. Raises Wrong."""
     if b"\0" in line:
-        raise _Wrong("nul_byte", "the line holds a NUL byte")
+        raise Wrong("nul_byte", "the line holds a NUL byte")
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        raise _Wrong("invalid_utf8", f"byte {error.start} of the line is not utf-8") from None
+        raise Wrong("invalid_utf8", f"byte {error.start} of the line is not utf-8") from None
     try:
-        value = json.loads(text, object_pairs_hook=_object)
+        value = json.loads(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
-        raise _Wrong("invalid_json", f"not JSON at character {error.pos + 1} of the line") from None
+        raise Wrong("invalid_json", f"not JSON at character {error.pos + 1} of the line") from None
     except RecursionError:
-        raise _Wrong("invalid_json", "nested too deeply") from None
+        raise Wrong("invalid_json", "nested too deeply") from None
     except ValueError:  # an integer of more than 4,300 digits
-        raise _Wrong("invalid_json", "a number is too long") from None
+        raise Wrong("invalid_json", "a number is too long") from None
     if not isinstance(value, dict):
         kind = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
-        raise _Wrong("not_an_object", f"the line is {kind}, not an object")
+        raise Wrong("not_an_object", f"the line is {kind}, not an object")
     if _SURROGATE.search(line):
         try:
             orjson.loads(line)
         except orjson.JSONDecodeError:
-            raise _Wrong("invalid_unicode", "an escape \\uD800..\\uDFFF is half a character") from None
+            raise Wrong("invalid_unicode", "an escape \\uD800..\\uDFFF is half a character") from None
     return value
 
 
-class _Twice(dict[str, Any]):
+class Twice(dict[str, Any]):
     """An object that has the keys `twice` more than once."""
 
     twice: frozenset[str]
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) == len(pairs):
+def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """`object_pairs_hook` of `json.loads`: a Twice where a key stands twice."""
+    value = dict(items)
+    if len(value) == len(items):
         return value
-    value = _Twice(value)
+    value = Twice(value)
     seen: set[str] = set()
-    value.twice = frozenset(key for key, _ in pairs if key in seen or seen.add(key))
+    value.twice = frozenset(key for key, _ in items if key in seen or seen.add(key))
     return value
 
 
 def _values(value: dict[str, Any], options: Options) -> list[str | None]:
-    """The wanted columns as strings. Raises _Wrong when a required one is not there."""
-    found: list[str | None] = []
-    for path in options.wanted:
-        here = _walk(value, path)
-        if here is _Wrong:
-            if path in options.required:
-                raise _Wrong("missing_column", missing(path, tuple(value)))
-            here = None
-        found.append(here if here is None or isinstance(here, str) else json_text(here))
-    return found
+    """The wanted columns as strings. Raises Wrong when a required one is not there."""
+    return [as_text(walk(value, path, path in options.required)) for path in options.wanted]
 
 
-def _walk(value: dict[str, Any], path: str) -> Any:
-    """What stands at `path`; _Wrong when nothing does. A key that is literally `path` comes first.
+def as_text(value: Any) -> str | None:
+    """What stands in a column, as a string: null, and nothing, is None; what is no string is its JSON."""
+    if value is None or value is Wrong:
+        return None
+    return value if isinstance(value, str) else json_text(value)
 
-    Raises _Wrong for a key on the way that stands there twice: which of the two is meant?
+
+def walk(value: dict[str, Any], path: str, required: bool = False) -> Any:
+    """What stands at `path`; the class Wrong when nothing does. A key that is literally `path` comes first.
+
+    Raises Wrong when nothing stands where something is `required`, and for a key on the way that stands there
+    twice: which of the two is meant?
     """
     parts = path.split(".")
     here: Any = value
     for part in parts:
-        if isinstance(here, _Twice) and (part in here.twice or path in here.twice):
-            raise _Wrong("duplicate_key", "a column stands twice on the line")
-        here = here.get(part, _Wrong) if isinstance(here, dict) else _Wrong
-        if here is _Wrong:
+        if isinstance(here, Twice) and (part in here.twice or path in here.twice):
+            raise Wrong("duplicate_key", "a column stands twice in the record")
+        if isinstance(here, list) and part.isdecimal() and int(part) < len(here):
+            here = here[int(part)]
+        else:
+            here = here.get(part, Wrong) if isinstance(here, dict) else Wrong
+        if here is Wrong:
             break
-    if len(parts) > 1 and (value.get(path) is not None or here is _Wrong):
-        return value.get(path, _Wrong)
+    if len(parts) > 1 and (value.get(path) is not None or here is Wrong):
+        here = value.get(path, Wrong)
+    if here is Wrong and required:
+        raise Wrong("missing_column", missing(path, tuple(value)))
     return here
 
 
@@ -243,5 +267,5 @@ def _extra(data: bytes, begins: np.ndarray, ends: np.ndarray, options: Options) 
     from medcorpus.formats.members import members  # numba: only where rows are read
 
     if options.keep == "all":
-        return members(data, begins, ends, options.wanted, drop=True)
+        return members(data, begins, ends, options.mapped, drop=True)
     return members(data, begins, ends, options.keep, drop=False)

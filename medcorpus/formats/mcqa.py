@@ -1,16 +1,21 @@
 """Multiple-choice questions: options and answers as exam files write them.
 
 Options are one string with `(A) ...` at the beginning of each option's line, a list of texts (keys A, B ...),
-a list of `{key, text}` objects (or `label`), or an object `{"A": "text"}`; the latter three also as JSON.
-Answers are keys: `B`, `(B)`, `ACE`, `A, C` or a list of keys. Anything else is a WrongShape.
+a list of `{key, text}` objects (or `label`, or names that the recipe gives), or an object `{"A": "text"}`; the
+latter three also as JSON. Answers are keys: `B`, `(B)`, `ACE`, `A, C` or a list of keys; or, where the recipe says
+so, numbers or texts of options. Anything else is a WrongShape.
 """
 
 import contextlib
 import json
 import re
+import unicodedata
 from string import ascii_uppercase
 from typing import Any
 
+from medcorpus.formats.columns import Column
+
+PLAIN = Column(column="-")
 _MARK = re.compile(r"^[ \t]*\(([A-Za-z0-9])\)[ \t]*", re.MULTILINE)
 _BETWEEN = re.compile(r"[\s,;/()\[\]]+")
 
@@ -19,13 +24,20 @@ class WrongShape(ValueError):
     """Options or answers that are not of the shapes known: the name of the error, and a sentence."""
 
 
-def item(question: str, options: str, answer: str | None, rationale: str | None) -> dict[str, Any]:
+def item(
+    question: str,
+    options: str,
+    answer: str | None,
+    rationale: str | None,
+    how_options: Column = PLAIN,
+    how_answer: Column = PLAIN,
+) -> dict[str, Any]:
     """A value of `core.schema.MCQA`. No answer (null or empty) gives no answers. Raises WrongShape."""
-    found = parse_options(options)
+    found = parse_options(options, how_options)
     return {
         "question": question,
         "options": [{"key": key, "text": text} for key, text in found],
-        "answers": parse_answers(answer, [key for key, _ in found]),
+        "answers": parse_answers(answer, found, how_answer.as_),
         "rationale": rationale,
         "rationale_origin": None,
     }
@@ -36,10 +48,16 @@ def readable(item: dict[str, Any]) -> str:
     return "\n".join([item["question"], "", *(f"{o['key']}. {o['text']}" for o in item["options"])])
 
 
-def parse_options(options: str) -> list[tuple[str, str]]:
+def parse_options(options: str, how: Column = PLAIN) -> list[tuple[str, str]]:
     """(key, text) of each option. Raises WrongShape."""
-    found = _from_json(options) if options.lstrip()[:1] in ("[", "{") else _from_string(options)
+    begins = options.lstrip()[:1]
+    shape = {"[": "list", "{": "dict"}.get(begins, "option_string")
+    if how.as_ and how.as_ != shape:
+        raise WrongShape("options", f"the options are no {how.as_}")
+    found = _from_string(options) if shape == "option_string" else _from_json(options, how)
     keys = [key for key, _ in found]
+    if not found and options.strip() in ("", "[]", "{}"):
+        raise WrongShape("no_options", "the question has no options")
     if len(found) < 2:
         raise WrongShape("options", "the options are not of a known shape, or fewer than two")
     if len(set(keys)) < len(keys):
@@ -55,40 +73,79 @@ def _from_string(options: str) -> list[tuple[str, str]]:
     return [(mark[1], options[mark.end() : end].strip()) for mark, end in zip(marks, ends, strict=True)]
 
 
-def _from_json(options: str) -> list[tuple[str, str]]:
+def _from_json(options: str, how: Column) -> list[tuple[str, str]]:
     try:
         value = json.loads(options)
     except ValueError:
         return []
+    pairs: list[tuple[Any, Any]]
     if isinstance(value, dict):
         pairs = list(value.items())
-    elif all(isinstance(one, dict) for one in value):
-        pairs = [(one.get("key", one.get("label")), one.get("text")) for one in value]
-    elif len(value) <= len(ascii_uppercase):
-        pairs = list(zip(ascii_uppercase, value, strict=False))
+    elif value and all(isinstance(one, dict) for one in value):
+        key, text = how.key or "key", how.text or "text"
+        pairs = [(one.get(key, one.get("label")), one.get(text)) for one in value]
+    elif len(value) <= len(how.keys or ascii_uppercase):
+        pairs = list(zip(how.keys or ascii_uppercase, value, strict=False))
+        if how.columns:  # a question with fewer options leaves the last columns empty
+            pairs = [(key, text) for key, text in pairs if text is not None and text.strip()]
     else:
         return []
-    if not all(isinstance(key, str) and isinstance(text, str) for key, text in pairs):
+    if not all(isinstance(key, str | int) and isinstance(text, str) for key, text in pairs):
         return []
-    return [(key.strip(), text) for key, text in pairs]
+    return [(str(key).strip(), text) for key, text in pairs]
 
 
-def parse_answers(answer: str | None, keys: list[str]) -> list[str]:
+def parse_answers(answer: str | None, options: list[tuple[str, str]], form: str | None = None) -> list[str]:
     """The keys of the right options, in the order of the options. Raises WrongShape."""
     if answer is None or not answer.strip():
         return []
+    several = _listed(answer)
+    if form == "text":
+        found = {key for one in several for key in _keys_of_text(one, options)}
+    else:
+        parts = [part for one in several for part in _BETWEEN.split(one) if part]
+        if form in ("index0", "index1"):
+            found = {_key_at(part, options, int(form[-1])) for part in parts}
+        else:
+            found = {key for part in parts for key in _keys_of(part, options)}
+    if form == "letter" and len(found) > 1:
+        raise WrongShape("answer", "the answer names several options")
+    return [key for key, _ in options if key in found]
+
+
+def _listed(answer: str) -> list[str]:
+    """The items of a JSON list, else the answer itself."""
     text = answer.strip()
     if text.startswith("["):
         with contextlib.suppress(ValueError):
-            text = ",".join(str(one) for one in json.loads(text))
-    by_fold = {key.casefold(): key for key in keys}
-    found: set[str] = set()
-    for part in _BETWEEN.split(text):
-        if not part:
-            continue
-        whole = by_fold.get(part.casefold())
-        several = [whole] if whole else [by_fold.get(letter) for letter in part.casefold()]
-        if None in several:
-            raise WrongShape("answer", "the answer is not the key of an option")
-        found.update(key for key in several if key)
-    return [key for key in keys if key in found]
+            value = json.loads(text)
+            return [str(one) for one in value if one is not None]
+    return [text]
+
+
+def _keys_of(part: str, options: list[tuple[str, str]]) -> list[str]:
+    """The option whose key it is, else the options whose keys its letters are."""
+    by_fold = {key.casefold(): key for key, _ in options}
+    fold = part.casefold()
+    found = [by_fold[fold]] if fold in by_fold else [by_fold[letter] for letter in fold if letter in by_fold]
+    if fold not in by_fold and len(found) < len(fold):
+        raise WrongShape("answer", "the answer is not the key of an option")
+    return found
+
+
+def _key_at(part: str, options: list[tuple[str, str]], first: int) -> str:
+    number = int(part) - first if part.isascii() and part.isdecimal() else -1
+    if not 0 <= number < len(options):
+        raise WrongShape("answer", "the answer is not the number of an option")
+    return options[number][0]
+
+
+def _keys_of_text(text: str, options: list[tuple[str, str]]) -> list[str]:
+    found = [key for key, option in options if _plain(option) == _plain(text)]
+    if len(found) != 1:
+        raise WrongShape("answer", "the answer is the text of no option" if not found else "two options have its text")
+    return found
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())

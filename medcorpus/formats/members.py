@@ -17,6 +17,9 @@ from medcorpus.formats.base import json_text
 
 _QUOTE, _BACKSLASH, _COLON, _COMMA, _OPEN, _CLOSE, _LIST, _END, _N, _I, _BLANK = (ord(c) for c in '"\\:,{}[]NI ')
 
+_ONES, _HIGH = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_QUOTES, _BACKSLASHES = np.uint64(_QUOTE) * _ONES, np.uint64(_BACKSLASH) * _ONES
+
 _DEEP = 500  # levels that Python surely reads
 
 
@@ -32,6 +35,7 @@ def members(data: bytes, begins: np.ndarray, ends: np.ndarray, names: tuple[str,
     state = np.zeros(len(begins), np.uint8)
     used = _copy(
         raw,
+        _words(data),
         begins.astype(np.int64),
         ends.astype(np.int64),
         np.frombuffer(b"".join(keys) + b" ", np.uint8),
@@ -53,17 +57,50 @@ def members(data: bytes, begins: np.ndarray, ends: np.ndarray, names: tuple[str,
     return found
 
 
+def _words(data: bytes) -> np.ndarray:
+    return np.frombuffer(data, np.uint64, len(data) // 8)
+
+
 def _by_json(line: bytes, names: tuple[str, ...], drop: bool) -> str | None:
     value: dict[str, Any] = json.loads(line, parse_constant=lambda _: None)
     value = {name: item for name, item in value.items() if (name in names) != drop}
     return json_text(value) if value else None
 
 
+def count_members(data: bytes) -> int:
+    """Members of all objects in valid JSON, each as often as it is written."""
+    return int(_colons(np.frombuffer(data, np.uint8), _words(data)))
+
+
 @njit(cache=True, nogil=True)
-def _string_end(data, at, end):
-    """Position after the string that opens at `at`."""
+def _colons(data, words):
+    """Colons outside strings."""
+    at, count = 0, 0
+    while at < len(data):
+        if data[at] == _QUOTE:
+            at = _string_end(data, words, at, len(data))
+        else:
+            count += data[at] == _COLON
+            at += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _string_end(data, words, at, end):
+    """Position after the string that opens at `at`. `words` are the same bytes, eight at a time."""
     at += 1
-    while at < end and data[at] != _QUOTE:
+    while at < end:
+        if at & 7 == 0:
+            # a zero byte in x is one in (x - 0x01..) & ~x & 0x80..: none is a quote, none a backslash
+            while at + 8 <= end:
+                quote, back = words[at >> 3] ^ _QUOTES, words[at >> 3] ^ _BACKSLASHES
+                if ((quote - _ONES) & ~quote | (back - _ONES) & ~back) & _HIGH:
+                    break
+                at += 8
+            if at >= end:
+                break
+        if data[at] == _QUOTE:
+            break
         at += 2 if data[at] == _BACKSLASH else 1
     return min(at + 1, end)
 
@@ -84,7 +121,7 @@ def _is_named(data, begin, end, names, name_offsets):
 
 
 @njit(cache=True, nogil=True)
-def _copy(data, begins, ends, names, name_offsets, drop, out, offsets, state):
+def _copy(data, words, begins, ends, names, name_offsets, drop, out, offsets, state):
     """Fill `out` and `offsets`; `state` is 0 nothing left, 1 copied, 2 not to be told here."""
     to = 0
     for row in range(len(begins)):
@@ -97,7 +134,7 @@ def _copy(data, begins, ends, names, name_offsets, drop, out, offsets, state):
             if at >= end or data[at] == _CLOSE:
                 break
             key = at
-            at = _string_end(data, at, end)
+            at = _string_end(data, words, at, end)
             for k in range(key + 1, at - 1):
                 if data[k] == _BACKSLASH:
                     doubtful = True
@@ -121,7 +158,7 @@ def _copy(data, begins, ends, names, name_offsets, drop, out, offsets, state):
                     break
                 after = at + 1
                 if byte == _QUOTE:
-                    after = _string_end(data, at, end)
+                    after = _string_end(data, words, at, end)
                 elif byte in (_OPEN, _LIST):
                     depth += 1
                     doubtful |= depth > _DEEP

@@ -2,7 +2,8 @@
 
 Small files are grouped by a hash of their locator: a group is a leaf of the binary trie over the hash bits,
 split while it is too large. So adding a file touches one group. A big file is a share of its own, or
-several: jsonl by ranges of lines, parquet by row groups, Arrow files by batches.
+several: jsonl by ranges of lines, parquet by row groups, Arrow files by batches. A compressed tar is one share,
+so that it is inflated once.
 
 Digests of files that have not changed are remembered by device, inode, size and mtime. As in git's index, a
 file written within the last two seconds is not remembered: it may change again without its mtime changing.
@@ -22,7 +23,8 @@ import pyarrow as pa
 from medcorpus.core import keys
 from medcorpus.core.stage import Partition
 from medcorpus.formats.base import open_bytes
-from medcorpus.formats.discover import Found
+from medcorpus.formats.containers.archive import Member
+from medcorpus.formats.discover import Found, list_members
 from medcorpus.formats.streams import codec_of
 
 GROUP_BYTES = 32 << 20
@@ -40,7 +42,7 @@ class Digests:
     def __init__(self, folder: str):
         """Read `folder`/digests.json; with "" nothing is read or kept beyond this object."""
         self._path = Path(folder) / "digests.json" if folder else None
-        self._known: dict[str, list[Range]] = {}
+        self._known: dict[str, list[Any]] = {}
         self._changed = False
         if self._path:
             try:
@@ -50,12 +52,28 @@ class Digests:
 
     def of(self, file: Found, format: str) -> list[Range]:
         """The ranges of a file with their digests. Raises OSError."""
-        key = f"{file.identity}-{format}"
+        return self._remember(file, format, lambda: _ranges(file, format))
+
+    def members(self, file: Found) -> list[Member]:
+        """What is in an archive, with digests. Raises OSError."""
+        listed = self._remember(file, "members", lambda: [member.to_json() for member in list_members(file)])
+        return [Member(*fields) for fields in listed]
+
+    def noted(self, key: str, find: Callable[[], list[Any]]) -> list[Any]:
+        """What `find` said the first time; `key` says everything that it depends on."""
         if key not in self._known:
-            ranges = _ranges(file, format)
+            self._known[key] = find()
+            self._changed = True
+            self.save()
+        return self._known[key]
+
+    def _remember(self, file: Found, what: str, find: Callable[[], list[Any]]) -> list[Any]:
+        key = f"{file.identity}-{what}"
+        if key not in self._known:
+            found = find()
             if time.time_ns() - file.mtime_ns < _RACY_NS:
-                return ranges
-            self._known[key] = ranges
+                return found
+            self._known[key] = found
             self._changed = True
         return self._known[key]
 
@@ -82,14 +100,19 @@ def partitions(files: Iterable[tuple[Found, str]], digests: Digests) -> list[Par
         known = list(pool.map(lambda item: _known(item[0], item[1], digests), listed))
     digests.save()
     small: dict[str, list[tuple[str, Range, dict]]] = {}
+    tapes: dict[str, list[tuple[str, Range, dict]]] = {}
     made: list[Partition] = []
     for (file, format), ranges in zip(listed, known, strict=True):
         for part in ranges:
             item = (file.locator, part, _entry(file, format, part))
-            if len(ranges) == 1 and part["size"] <= GROUP_BYTES:
+            if file.tape:
+                tapes.setdefault(file.tape[0], []).append(item)
+            elif len(ranges) == 1 and part["size"] <= GROUP_BYTES:
                 small.setdefault(file.root if file.dataset else "", []).append(item)
             else:
                 made.append(_partition([item]))
+    for items in tapes.values():
+        made.append(_partition(items))
     for items in small.values():
         hashed = [(_bits(locator), item) for item in items for locator in [item[0]]]
         made += [_partition(group) for group in _leaves(hashed, 63)]
@@ -99,11 +122,14 @@ def partitions(files: Iterable[tuple[Found, str]], digests: Digests) -> list[Par
 
 def _known(file: Found, format: str, digests: Digests) -> list[Range]:
     error = file.error
-    if error is None:
+    if error is None and not file.digest:
         try:
             return digests.of(file, format)
         except OSError as problem:
             error = problem.strerror or type(problem).__name__
+    if error is None and file.digest:
+        tape = {"tape": file.tape[1]} if file.tape else {}
+        return [{"digest": file.digest, "size": file.size, **tape}]
     return [{"digest": keys.digest(["unreadable", error]), "size": 0, "error": error}]
 
 
@@ -113,7 +139,7 @@ def _entry(file: Found, format: str, part: Range) -> dict[str, Any]:
 
 
 def _partition(items: list[tuple[str, Range, dict]]) -> Partition:
-    items = sorted(items, key=lambda item: item[0])
+    items = sorted(items, key=lambda item: (item[1].get("tape", 0), item[0]))
     content = [
         [locator, part["digest"], entry["format"], part.get("start"), part.get("end"), part.get("first_line")]
         for locator, part, entry in items

@@ -1,6 +1,5 @@
 """Plain text and Markdown: one file is one row."""
 
-import re
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -8,12 +7,8 @@ import pyarrow as pa
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.formats.base import Chunk, Options, Span, failed
 from medcorpus.formats.encodings import Undecodable, text_of
+from medcorpus.formats.markdown import columns
 from medcorpus.formats.streams import Stream
-
-_FENCE = re.compile(r" {0,3}(```|~~~)")
-_HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:.*\n)*?---[ \t]*(?:\n|\Z)")
-_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 
 
 def read_txt(span: Span, options: Options) -> Iterator[Chunk]:
@@ -23,29 +18,13 @@ def read_txt(span: Span, options: Options) -> Iterator[Chunk]:
 
 
 def read_md(span: Span, options: Options) -> Iterator[Chunk]:
-    """Columns `text` (the Markdown as it is) and `title` (its first heading, or null)."""
+    """Columns `text`, `title` and those of the front matter: see `markdown`."""
     outcome = _text(span, options)
     if isinstance(outcome, Chunk):
         yield outcome
     else:
         text, charset = outcome
-        yield Chunk(_row(text=text, title=heading(text)), charset=charset)
-
-
-def heading(markdown: str) -> str | None:
-    """The first heading (`# Title`, or a line underlined with === or ---) outside code fences, or None."""
-    fence = None
-    before = ""
-    for line in _FRONT_MATTER.sub("", markdown, count=1).split("\n"):
-        if mark := _FENCE.match(line):
-            fence = None if fence == mark[1] else fence or mark[1]
-        elif fence is None:
-            if (found := _HEADING.fullmatch(line)) and (found[1] or "").strip():
-                return found[1].strip()
-            if before and _UNDERLINE.fullmatch(line):
-                return before
-        before = line.strip() if fence is None and not mark else ""
-    return None
+        yield Chunk(_row(**columns(text)), charset=charset)
 
 
 def _text(span: Span, options: Options) -> tuple[str, str | None] | Chunk:

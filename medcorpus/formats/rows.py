@@ -77,11 +77,14 @@ class Rows:
             array, pa.array(np.isin(np.arange(self.count), list(found))), pa.array([made[0] for made in found.values()])
         )
 
-    def flags(self) -> pa.Array:
-        """`mojibake_repaired` for the rows in which a text was, null for the others."""
+    def flags(self, more: pa.Array | None = None) -> pa.Array:
+        """`mojibake_repaired` for the rows in which a text was, beside what `more` says of each; null for none."""
         if not self._mended.any():
-            return pa.nulls(self.count, pa.list_(pa.string()))
-        return pa.array([["mojibake_repaired"] if one else None for one in self._mended], pa.list_(pa.string()))
+            return pa.nulls(self.count, pa.list_(pa.string())) if more is None else more
+        others = [None] * self.count if more is None else more.to_pylist()
+        rows = zip(self._mended.tolist(), others, strict=True)
+        found = [(["mojibake_repaired"] if mended else []) + (other or []) or None for mended, other in rows]
+        return pa.array(found, pa.list_(pa.string()))
 
     def good(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`batch` without the rows taken out."""

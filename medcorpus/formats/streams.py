@@ -8,6 +8,7 @@ break, then says where it broke. A line above the row limit is skipped without b
 import bz2
 import lzma
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.core.stage import Bad
-from medcorpus.formats.base import Span, open_bytes
+from medcorpus.formats.base import SEPARATOR, Damaged, Span, open_bytes
 
 MAGIC = {
     "gzip": b"\x1f\x8b\x08",
@@ -52,20 +53,30 @@ class Stream:
         self._left = None if end is None else end - start
         self._given = 0
         self._step: int | None = None  # None: healthy; else how little is read at a time to reach the break
-        with open_bytes(path) as file:
-            self.codec = codec_of(file.read(10))
         self._open()
         if start:
             self._raw.seek(start)
 
     def _open(self) -> None:
         self._raw: Any = open_bytes(self.path)
+        try:
+            self.codec = codec_of(self._raw.read(10))
+        except Damaged:
+            self.codec, self.broken = None, "the packed data is damaged near byte 0"
+            self._file = self._raw
+            return
+        self._raw.seek(0)
         if self.codec is None:
             self._file = self._raw
         elif self.codec in _PYTHON:
             self._file = _PYTHON[self.codec](self._raw)
         else:
             self._file = pa.CompressedInputStream(pa.PythonFile(self._raw, mode="r"), self.codec)
+
+    @property
+    def packed(self) -> bool:
+        """Does reading cost more than copying?"""
+        return self.codec is not None or SEPARATOR in self.path
 
     def read(self, size: int) -> bytes:
         """`size` bytes, fewer at the end and where the data breaks off, then b""."""
@@ -84,7 +95,7 @@ class Stream:
         try:
             data = self._file.read(size if self._step is None else min(size, self._step))
         except _BROKEN as error:
-            if self.codec is None:
+            if self.codec is None and not isinstance(error, Damaged):
                 raise
             return self._salvage(size, error)
         self._given += len(data)
@@ -94,14 +105,21 @@ class Stream:
         """Read again up to what was given so far, then on in ever smaller steps until the very break."""
         if self._step == 1:
             kind = "breaks off" if _is_cut(error) else "is damaged"
-            self.broken = f"the {self.codec} data {kind} near byte {self._raw.tell()} of the compressed file"
+            place = f"{self._raw.tell()} of the compressed file" if self.codec else str(self._given)
+            self.broken = f"the {self.codec or 'packed'} data {kind} near byte {place}"
             return b""
         self._step = 1 << 12 if self._step is None else 1
         self.close()
         self._open()
         left = self._given
-        while left:
-            left -= len(self._file.read(min(left, 1 << 16)))
+        try:
+            while left and (data := self._file.read(min(left, 1 << 16))):
+                left -= len(data)
+        except _BROKEN:
+            left = -1
+        if left:  # what could be read before cannot be read again
+            self.broken = f"the {self.codec or 'packed'} data is damaged near byte {self._given} of the content"
+            return b""
         return self._some(size)
 
     def close(self) -> None:
@@ -130,6 +148,19 @@ def head(path: str, size: int) -> bytes:
     return b"".join(pieces)
 
 
+def ahead(stream: Stream, size: int) -> Iterator[bytes]:
+    """The blocks of a stream. Packed ones are inflated by a thread, one block ahead: it holds no GIL while it works."""
+    if not stream.packed:
+        yield from iter(lambda: stream.read(size), b"")
+        return
+    with ThreadPoolExecutor(1, "inflate") as pool:
+        coming = pool.submit(stream.read, size)
+        while data := coming.result():
+            coming = pool.submit(stream.read, size)
+            yield data
+            del data
+
+
 @dataclass(frozen=True)
 class Lines:
     """Whole lines: `data` begins with line number `first` and ends with a newline or the file.
@@ -154,7 +185,7 @@ def line_blocks(stream: Stream, span: Span, size: int) -> Iterator[Lines]:
     length = 0
     skipping = False
     begun = span.start > 0
-    while data := stream.read(size):
+    for data in ahead(stream, size):
         if not begun:
             begun = True
             if data.startswith(_UTF16):

@@ -25,7 +25,8 @@ from medcorpus.core.stage import Job, Resources, Rows
 from medcorpus.text.buffers import buffers
 
 BATCH_ROWS = 1000  # rows of a record batch, as `datasets` writes them: random access reads little
-SPILL_BYTES = 256 << 20  # how much is sorted in memory at a time
+SPILL_BYTES = 128 << 20  # how much is sorted in memory at a time
+MOST_BUCKETS = 512  # files open at once; above 64 GB a bucket grows instead
 _LEFT_OUT = ("body", "drop_reason")
 
 
@@ -91,7 +92,7 @@ def _sorted(inputs: Rows, spill: Path) -> Iterator[pa.RecordBatch]:
     """All rows ordered by id, in batches of exactly BATCH_ROWS (the last one may be shorter)."""
     keep = [name for name in inputs.schema.names if name not in _LEFT_OUT]
     schema = pa.schema([inputs.schema.field(name) for name in keep])
-    buckets = max(1, -(-inputs.num_bytes // SPILL_BYTES))
+    buckets = min(MOST_BUCKETS, max(1, -(-inputs.num_bytes // SPILL_BYTES)))
     if buckets == 1:
         tables = [pa.Table.from_batches([batch.select(keep) for batch in inputs.batches()], schema)]
     else:

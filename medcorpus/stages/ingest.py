@@ -8,10 +8,12 @@ and text alone. What cannot be read is a reject with its place: a bad line costs
 file.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import pyarrow as pa
@@ -27,6 +29,7 @@ from medcorpus.core.schema import CATEGORIES, RECORD, conform, schema_with
 from medcorpus.core.stage import Bad, Context, Partition, Reason, Source
 from medcorpus.formats.base import Chunk, Options, Span, locators
 from medcorpus.formats.columnar import is_record, pieces, schema_of
+from medcorpus.formats.columns import FORMS, Column, Flag
 from medcorpus.formats.discover import Found, NothingFound, SameLocator, find
 from medcorpus.formats.encodings.tables import LABELS, canonical
 from medcorpus.formats.mapping import FIELDS, ROLES, Mapping, MissingColumn, as_records, to_records
@@ -38,6 +41,8 @@ PERMISSIVE = (
 )  # fmt: skip
 """Licences that allow use, change and redistribution for any purpose: SPDX identifiers as patterns."""
 
+RETIRED = "retired"
+_FLAG = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _BATCH_ROWS = 4096
 _BATCH_BYTES = 8 << 20
 
@@ -51,10 +56,29 @@ class IngestParams(Params):
     format: Literal[tuple(formats.READERS)] | None = Field(  # type: ignore[valid-type]
         None, description="Format of the files; told by suffix or content when left out."
     )
-    kind: Literal["text", "qa", "mcqa"] = Field("text", description="What a row is; says which columns make its text.")
-    columns: dict[str, str] | None = Field(
-        None, description="Record field -> column of the file (`meta.lang`: nested); by equal names when left out."
+    kind: Literal["text", "qa", "mcqa", "dialogue"] = Field(
+        "text", description="What a row is; says which columns make its text."
     )
+    columns: dict[str, Column] | None = Field(
+        None,
+        description="Record field -> column of the file (`meta.lang`: nested); by equal names when left out. A map says"
+        " more: `{columns: [title, abstract]}` (joined; as options A, B ...), `{from: stem}` (or `name`, `extension`,"
+        " `folder` of the file), `{value: x}`, each with `pattern`, `split` and `part`, `map`; `as` for options"
+        " (option_string, list, dict; `key`, `text`, `keys` name their members), answer (letter, letters, index0,"
+        " index1, text), turns (alternating, messages), evidence (spans, from `base`, `within` a part of the text).",
+    )
+    flags: dict[str, Flag] = Field(
+        {},
+        description="Flag -> rows that get it: `{column: image, filled: true}` or `{column: text_only, equals: no}`.",
+    )
+    records: str | None = Field(
+        None,
+        pattern=r"^(\.|[^.]+(\.[^.]+)*)$",
+        description="Where the rows of a JSON document are: names and `*`, as in `exams.*.data`; `.` for the document. "
+        "Left out: the list it is, the values of an object of objects, else the document. Columns `_key`, `_value` "
+        "(what is no object) and `_up.name` (of an object around the row) are there too.",
+    )
+    sheet: str | None = Field(None, min_length=1, description="The sheet of a workbook to read; all when left out.")
     keep: list[str] | Literal["all", "none"] = Field("all", description="Other columns to keep, as JSON in `extra`.")
     source: str | None = Field(None, min_length=1, description="Name of the source; the step's id when left out.")
     language: str | None = Field(None, description="Language of rows whose column says none.")
@@ -67,6 +91,11 @@ class IngestParams(Params):
     quoting: bool = Field(True, description="Whether quotes mean anything in csv and tsv.")
     encoding: str | None = Field(None, description="Encoding of files that are not UTF-8; detected when left out.")
     header: list[str] | None = Field(None, min_length=1, description="Column names, for csv and tsv without a header.")
+    retire: str | list[str] | None = place(
+        None,
+        description="Takedown: file (or files) with one id a line, `#` for comments. These rows, and rows made from"
+        " them, are left out of the next version, counted as `retired`.",
+    )
     permissive: list[str] = decision(
         list(PERMISSIVE), description="Licences (patterns) that the reason `licence` passes."
     )
@@ -97,10 +126,16 @@ class IngestParams(Params):
     @model_validator(mode="after")
     def _known_fields(self) -> Self:
         known = [*ROLES[self.kind], *FIELDS]
-        for name in self.columns or ():
+        for name, column in (self.columns or {}).items():
             if name not in known:
                 fields = ", ".join(known)
                 raise ValueError(f"columns: no field '{name}' for {self.kind}{nearest(name, known)} ({fields})")
+            forms = FORMS.get(name, ())
+            if column.as_ and column.as_ not in forms:
+                raise ValueError(f"columns.{name}: `as` may be {', '.join(forms) or 'left out only'}, not {column.as_}")
+        for flag in self.flags:
+            if not _FLAG.fullmatch(flag):
+                raise ValueError(f"flags: '{flag}' is not a name of small letters, digits and _")
         return self
 
 
@@ -136,14 +171,18 @@ class Ingest(Source):
             columns=params.columns,
             constants=self._constants,
             keep=params.keep if isinstance(params.keep, str) else tuple(params.keep),
+            flags=params.flags,
         )
-        self._documents = replace(self._mapping, columns=None)  # txt and md: `columns` means those of tables
+        self._documents = self._mapping.of_documents() if params.kind == "text" else self._mapping
         self._options = Options(
             wanted=self._mapping.wanted,
             required=self._mapping.required,
+            looked_at=self._mapping.looked_at,
             keep=self._mapping.keep,
             delimiter=params.delimiter,
             quoting=params.quoting,
+            records=params.records,
+            sheet=params.sheet,
             header=tuple(params.header) if params.header else None,
             encoding=params.encoding,
             block_bytes=params.block_mb << 20,
@@ -157,13 +196,30 @@ class Ingest(Source):
 
     def partitions(self) -> list[Partition]:
         """See `formats.partitions`. Raises Fatal when nothing matches, or a format is not known."""
-        if self._digests is None:
-            self._digests = Digests(self.context.state)
-        return partitions(self._files(), self._digests)
+        found = partitions(self._files(), self._known())
+        return [self._without(partition) for partition in found] if self._retired else found
 
     def resource_digests(self) -> dict[str, str]:
         """The name of the source is written in every row and enters every id, also when the step's id gives it."""
         return {"source": self._mapping.source}
+
+    @cached_property
+    def _retired(self) -> frozenset[str]:
+        """Ids that may not be passed on. Raises Missing and Fatal: a takedown that is not understood stops the run."""
+        given = self.params.retire or []
+        found: set[str] = set()
+        for name in [given] if isinstance(given, str) else given:
+            try:
+                lines = Path(self.context.root, fill(name)).read_text("utf-8-sig").splitlines()
+            except (OSError, KeyError, UnicodeDecodeError) as error:
+                raise Missing(f"{self._mapping.source}: the list of retired ids cannot be read: {error}") from None
+            for number, line in enumerate(lines, 1):
+                id = line.partition("#")[0].strip()
+                if len(id.split()) > 1:
+                    raise Fatal(f"{name}:{number}: one id a line is expected")
+                if id:
+                    found.add(id)
+        return frozenset(found)
 
     def notes(self) -> list[str]:
         """`jsonl: 12 files, 340.2 MB` for each format."""
@@ -171,15 +227,46 @@ class Ingest(Source):
         for file, format in self._files():
             files[format] += 1
             size[format] += file.size
-        return [
+        shown = [
             f"{name}: {count:,} file{'s' * (count != 1)}, {size[name] / 1e6:,.1f} MB"
             for name, count in sorted(files.items())
         ]
+        return [*shown, f"retired: {len(self._retired):,} ids"] if self._retired else shown
+
+    def _without(self, partition: Partition) -> Partition:
+        """`partition` with the ids of its rows that are to be left out, if there are any.
+
+        Only such a share changes its key, so that a takedown costs downstream what it touches, not everything. To
+        know them the source is read once for each new list; the answer is kept with the digests.
+        """
+        key = keys.digest([partition.digest, self.params.data(), self._mapping.source, sorted(self._retired)])
+        hits = self._known().noted(f"retired-{key}", lambda: self._hits(partition.spec))
+        if not hits:
+            return partition
+        spec = {**partition.spec, "retired": hits}
+        return Partition(keys.digest([partition.digest, hits]), spec, partition.size)
+
+    def _hits(self, spec: dict[str, Any]) -> list[str]:
+        """Ids of the rows that are retired, or made from one that is."""
+        ids = pa.array(sorted(self._retired), pa.string())
+        hits: list[str] = []
+        for batch in self.read(spec, lambda bad: None):
+            gone = pc.is_in(batch["id"], ids).to_numpy(zero_copy_only=False).copy()
+            parents = batch["parents"]
+            of_retired = pc.is_in(pc.list_flatten(parents), ids).to_numpy(zero_copy_only=False)
+            gone[pc.list_parent_indices(parents).to_numpy()[of_retired]] = True
+            hits += batch["id"].filter(pa.array(gone)).to_pylist()
+        return sorted(set(hits))
+
+    def _known(self) -> Digests:
+        if self._digests is None:
+            self._digests = Digests(self.context.state)
+        return self._digests
 
     def _files(self) -> list[tuple[Found, str]]:
         paths = [self.params.path] if isinstance(self.params.path, str) else self.params.path
         try:
-            found = find([fill(path) for path in paths], self.context.root)
+            found = find([fill(path) for path in paths], self.context.root, self._known().members)
         except KeyError as error:
             raise Missing(f"{self._mapping.source}: the environment variable {error.args[0]} is not set") from None
         except (NothingFound, SameLocator) as error:
@@ -208,9 +295,11 @@ class Ingest(Source):
         held = {file["locator"]: self._holds_records(file) for file in spec["files"]}
         scores = {f.name: f for schema in held.values() if schema for f in schema if f.name not in RECORD.names}
         whole = schema_with(scores[name] for name in sorted(scores))
+        retired = pa.array(spec.get("retired", []), pa.string())
         waiting: list[pa.RecordBatch] = []
         rows = size = 0
         for made in self._records(spec["files"], {name for name, schema in held.items() if schema}, whole, reject):
+            made = self._left(made, retired, reject) if len(retired) else made
             for batch in pieces(conform(made, whole), _BATCH_BYTES):
                 if waiting and (rows + batch.num_rows > _BATCH_ROWS or size > _BATCH_BYTES):
                     yield pa.concat_batches(waiting)
@@ -234,7 +323,7 @@ class Ingest(Source):
                     if file in ready:
                         batch, wrong = as_records(chunk, where, schema, self._constants)
                     else:
-                        batch, wrong = to_records(chunk, where, self._mapping if file else self._documents)
+                        batch, wrong = self._mapped(file, chunk, where)
                 except ValueError as error:
                     kind = "missing_column" if isinstance(error, MissingColumn) else "schema"
                     if not file:
@@ -251,6 +340,20 @@ class Ingest(Source):
             lost[file] = kind, message, rows + chunk.batch.num_rows
         for file, (kind, message, rows) in lost.items():
             reject(Bad(file, kind, f"{message} ({rows:,} rows are lost)"))
+
+    def _left(self, batch: pa.RecordBatch, retired: pa.Array, reject: Callable[[Bad], None]) -> pa.RecordBatch:
+        """The rows that are not `retired`."""
+        gone = pc.is_in(batch["id"], retired)
+        if not gone.true_count:
+            return batch
+        for row in batch.select(["id", "locator", "language"]).filter(gone).to_pylist():
+            message = "its id is retired" if row["id"] in self._retired else "it was made from a retired row"
+            reject(Bad(row["locator"], RETIRED, message, RETIRED, row["id"], row["language"]))
+        return batch.filter(pc.invert(gone))
+
+    def _mapped(self, file: str, chunk: Chunk, where: pa.Array) -> tuple[pa.RecordBatch, list[Bad]]:
+        """Rows of one file, or (file "") of many files of one row each."""
+        return to_records(chunk, where, self._mapping if file else self._documents, file or where)
 
     def _joined(
         self, files: list[dict[str, Any]], reject: Callable[[Bad], None]

@@ -9,6 +9,7 @@ the row becomes `und`.
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
@@ -17,7 +18,7 @@ from medcorpus.core.errors import Missing
 from medcorpus.core.languages import UnknownLanguage, registry
 from medcorpus.core.params import Params, decision, fill, place
 from medcorpus.core.schema import with_columns
-from medcorpus.core.stage import Map, Reason
+from medcorpus.core.stage import Map, Reason, Resources
 
 UNDETERMINED = "und"
 NO_LANGUAGE = "zxx"  # no linguistic content
@@ -59,6 +60,7 @@ class Langid(Map):
     """Writes `language`, `script`, `language_score`; keeps what was declared."""
 
     name, version, Params = "langid", 1, LangidParams
+    resources = Resources(memory_mb=600)  # model, tables and compiled kernels 190; a row of 32 MB in parts (NFD) 230
     reads = ("text", "language")
     writes = (
         pa.field("language", pa.string()),
@@ -99,67 +101,72 @@ class Langid(Map):
         return {"model": model, "normalise": str(NORMALISE_VERSION) if path.name.startswith(OWN_PREFIX) else ""}
 
     def open(self) -> None:
-        """Load the model."""
+        """Load the model and its kernels, and look up what each of its labels stands for."""
         from medcorpus.text.lid import Model
+        from medcorpus.text.lid_line import SCRIPTS
 
         self._model = Model(self._path())
-        self._codes: dict[str, tuple[str, str | None]] = {}
+        self._model.predict_array(pa.array([""]))
+        known = [self._code(label) for label in self._model.labels]
+        known += [(UNDETERMINED, None)] * 2  # where NOTHING_KNOWN and NO_LETTERS, -2 and -1, lead
+        codes = sorted({code for code, _ in known})
+        scripts = sorted({script for _, script in known if script} | set(SCRIPTS[1:]))
+        self._codes, self._scripts = pa.array(codes), pa.array(scripts)
+        self._undetermined = codes.index(UNDETERMINED)
+        self._code_of = np.array([codes.index(code) for code, _ in known])
+        self._script_of = np.array([scripts.index(script) if script else -1 for _, script in known])
+        self._script_seen = np.array([-1] + [scripts.index(script) for script in SCRIPTS[1:]])
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Score every row by its whole text."""
-        from medcorpus.text.lid import script_of
+        from medcorpus.text.lid_line import scripts
 
-        texts = pc.fill_null(batch["text"], "").to_pylist()
-        language, script, found, second = [], [], [], []
-        for text, labels, scores in zip(texts, *self._model.predict(texts, k=_LABELS), strict=True):
-            code, written, score = self._best(labels, scores)
-            if score < self.params.und_below:
-                code = UNDETERMINED
-            other = None
-            if self.params.second_opinion == "langdetect" and score < self.params.unsure_below:
-                other = second_opinion(text)
-                code = code if other == code else UNDETERMINED
-            language.append(code)
-            script.append(written if code != UNDETERMINED and written else script_of(text))
-            found.append(score)
-            second.append(other)
+        texts = batch["text"]
+        labels, scores = self._model.predict_array(texts, k=_LABELS)
+        code, script, score = self._best(labels, scores)
+        code[score < self.params.und_below] = self._undetermined
+        second = pa.nulls(batch.num_rows, pa.string())
+        if self.params.second_opinion == "langdetect":
+            unsure = score < self.params.unsure_below
+            others = [second_opinion(text or "") for text in texts.filter(pa.array(unsure)).to_pylist()]
+            second = pc.replace_with_mask(second, pa.array(unsure), pa.array(others, pa.string()))
+            agrees = pc.equal(second, self._codes.take(pa.array(code)))
+            code[unsure & ~pc.fill_null(agrees, False).to_numpy(zero_copy_only=False)] = self._undetermined
+        look = np.flatnonzero((code == self._undetermined) | (script < 0))
+        script[look] = self._script_seen[scripts(texts.take(pa.array(look)))]
         return with_columns(
             batch,
             {
-                "language": pa.array(language, pa.string()),
-                "script": pa.array(script, pa.string()),
-                "language_score": pa.array(found, pa.float32()),
+                "language": self._codes.take(pa.array(code)),
+                "script": self._scripts.take(pa.array(script, mask=script < 0)),
+                "language_score": pa.array(score, pa.float32()),
                 "langid_declared": batch["language"],
-                "langid_second": pa.array(second, pa.string()),
+                "langid_second": second,
             },
         )
 
-    def _best(self, labels: tuple[str, ...], scores: tuple[float, ...]) -> tuple[str, str | None, float]:
-        """Language, script and score: the sum over all labels of that language.
+    def _best(self, labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Language, script (-1: not said) and score of each row: the sum over all labels of that language.
 
         A model that knows ten sorts of Arabic is sure of none of them, yet sure that it is Arabic.
         """
-        sums: dict[str, float] = {}
-        scripts: dict[str, str | None] = {}
-        for label, score in zip(labels, scores, strict=True):
-            code, written = self._code(label)
-            sums[code] = sums.get(code, 0.0) + score
-            scripts.setdefault(code, written)
-        code = max(sums, key=sums.__getitem__)
-        return code, scripts[code], min(sums[code], 1.0)
+        codes = self._code_of[labels]
+        sums = np.zeros(codes.shape)
+        for other in range(codes.shape[1]):
+            sums += (codes == codes[:, other : other + 1]) * scores[:, other : other + 1].astype(np.float64)
+        rows, best = np.arange(len(codes)), sums.argmax(axis=1)
+        return codes[rows, best], self._script_of[labels[rows, best]], np.minimum(sums[rows, best], 1.0)
 
     def _code(self, label: str) -> tuple[str, str | None]:
-        """Language and script behind a label of the model; each label is looked up once.
+        """Language and script behind a label of the model.
 
         A label that the registry does not know becomes `und`: foreign models have 2,000 of them.
         """
-        if label not in self._codes:
-            try:
-                code, script = registry().label(label, self.params.labels)
-            except UnknownLanguage:
-                code = UNDETERMINED
-            self._codes[label] = (UNDETERMINED, None) if code in (UNDETERMINED, NO_LANGUAGE) else (code, script)
-        return self._codes[label]
+        try:
+            code, script = registry().label(label, self.params.labels)
+        except UnknownLanguage:
+            code = UNDETERMINED
+        return (UNDETERMINED, None) if code in (UNDETERMINED, NO_LANGUAGE) else (code, script)
 
 
 def second_opinion(text: str) -> str:

@@ -8,13 +8,18 @@ model file.
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
-from hashlib import blake2b
+from functools import cache, cached_property, partial
+from hashlib import blake2b, file_digest
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from medcorpus.core.errors import Fatal, Missing
+
+if TYPE_CHECKING:
+    from medcorpus.text.lid_kernel import Weights
 
 NORMALISE_VERSION = 1
 """Version of `normalise`. `medcorpus-langid-<n>` files state in their card which one they need."""
@@ -155,7 +160,7 @@ def script_names() -> tuple[str, ...]:
 
 
 @cache
-def _han_forms() -> tuple[np.ndarray, np.ndarray]:
+def han_forms() -> tuple[np.ndarray, np.ndarray]:
     """Which of U+3400..U+9FFF are written only in simplified, only in traditional Chinese.
 
     The two national standards are the list: a character of GB 2312 that Big5 lacks is simplified, one of
@@ -185,7 +190,7 @@ def script_of(text: str) -> str | None:
         counts += found
         if found[_HANI]:
             han = codes[(codes >= 0x3400) & (codes < 0xA000)] - 0x3400
-            forms += [np.count_nonzero(form[han]) for form in _han_forms()]
+            forms += [np.count_nonzero(form[han]) for form in han_forms()]
     counts[0] = 0
     han, kana = int(counts[_HANI]), int(counts[_KANA])
     counts[_HANI] += kana
@@ -203,38 +208,65 @@ def script_of(text: str) -> str | None:
     return "Hant" if traditional * 20 >= han and traditional > 4 * simplified else "Hani"
 
 
+NO_LETTERS, NOTHING_KNOWN = -1, -2
+"""In place of a label's index: no letter at all; letters, yet of no script or no n-gram that the model knows."""
+
+
 class Model:
     """A fastText language model: ours, lid.176, GlotLID, or any other supervised file.
 
     `normalised` says whether texts pass `normalise` first (our own, told apart by `OWN_PREFIX`) or only
     have their line breaks folded. `digest` is the blake2b (32 hex digits) of the file. Raises Missing when
     there is no such file, Fatal when it is not a fastText model.
+
+    `predict` asks the fasttext library and is slow. `predict_array` runs our own models itself, over the
+    buffer of a column (`lid_kernel`), and says the same.
     """
 
     def __init__(self, path: str | Path):
-        # The class, not load_model(): that one prints a warning on every call in some releases.
-        from fasttext.FastText import _FastText
+        from medcorpus.text.fasttext_file import NotSupported, read
 
         self.path = Path(path)
         if not self.path.is_file():
             raise Missing(f"language model {self.path} is not there; leave `model` out to use the shipped one")
         self.normalised = self.path.name.startswith(OWN_PREFIX)
         with self.path.open("rb") as stream:
-            hasher = blake2b(digest_size=16)
-            while block := stream.read(1 << 20):
-                hasher.update(block)
-        self.digest = hasher.hexdigest()
+            self.digest = file_digest(stream, partial(blake2b, digest_size=16)).hexdigest()
         try:
-            self._model = _FastText(model_path=str(self.path))
+            self._file = read(self.path) if self.normalised else None
+        except NotSupported:
+            self._file = None
         except ValueError as error:
             raise Fatal(f"{self.path} is not a fastText model: {error}") from None
+        names = self._file.labels if self._file else (label.removeprefix("__label__") for label in self._model.labels)
+        self.labels = tuple(sorted(names))
+        """All labels the model knows, without `__label__`, sorted."""
         # Scripts of our labels; Han text that could be either form is a matter for the model.
         self._scripts = {label.rpartition("_")[2] for label in self.labels} | {"Hani", None}
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All labels the model knows, without `__label__`, sorted."""
-        return tuple(sorted(label.removeprefix("__label__") for label in self._model.labels))
+    @cached_property
+    def _model(self) -> Any:
+        # The class, not load_model(): that one prints a warning on every call in some releases.
+        from fasttext.FastText import _FastText
+
+        try:
+            return _FastText(model_path=str(self.path))
+        except ValueError as error:
+            raise Fatal(f"{self.path} is not a fastText model: {error}") from None
+
+    @cached_property
+    def _weights(self) -> "Weights | None":
+        """What the kernel needs, None when it cannot run this model. Takes the place of the file as read."""
+        if self._file is None:
+            return None
+        from medcorpus.text.fasttext_file import NotSupported
+        from medcorpus.text.lid_kernel import weights
+
+        file, self._file = self._file, None
+        try:
+            return weights(file, self.labels)
+        except NotSupported:
+            return None
 
     def prepare(self, text: str) -> str:
         """What the model is shown of `text`."""
@@ -267,6 +299,24 @@ class Model:
         for i, names, numbers in zip(asked, *rows, strict=True):
             labels[i] = tuple(name.removeprefix("__label__") for name in names) or (UNKNOWN,)
             scores[i] = tuple(map(_probability, numbers)) or (0.0,)
+        return labels, scores
+
+    def predict_array(self, texts: pa.Array | pa.ChunkedArray, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """`predict` for a string column: indexes into `labels` (int32[n, k]) and scores (float32[n, k]), best first.
+
+        Two indexes are no labels: NO_LETTERS, score 1, and NOTHING_KNOWN, score 0, which also fills rows that have
+        fewer than `k`. A null is the empty text.
+        """
+        if self._weights is not None:
+            from medcorpus.text.lid_kernel import predict
+
+            return predict(texts, self._weights, k)
+        index = {NO_LANGUAGE: NO_LETTERS, UNKNOWN: NOTHING_KNOWN} | {name: i for i, name in enumerate(self.labels)}
+        labels, scores = np.full((len(texts), k), NOTHING_KNOWN, np.int32), np.zeros((len(texts), k), np.float32)
+        found = self.predict([text or "" for text in texts.to_pylist()], k)
+        for row, (names, numbers) in enumerate(zip(*found, strict=True)):
+            labels[row, : len(names)] = [index[name] for name in names]
+            scores[row, : len(names)] = numbers
         return labels, scores
 
 

@@ -193,6 +193,14 @@ def test_raw_on_a_terminal_shows_the_text(quickstart):
     assert status == 0 and b"RAW" in b"".join(seen) and b"@example" in b"".join(seen)
 
 
+def test_json_logs_are_one_object_a_line_and_hold_no_text(tmp_path):
+    done = medcorpus("build", "quickstart", "--log-format", "json", "--json", cwd=tmp_path)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert len(events) > 10 and all({"ts", "level", "event"} <= set(event) for event in events)
+    assert json.loads(done.stdout)["dataset"].endswith("dataset")
+    assert not any(ord(character) > 0x2000 for character in done.stderr)
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl.gz", ".arrow", ""])
 def test_a_stage_on_files(suffix, tmp_path):
     source = shipped("recipes/quickstart/articles.jsonl")

@@ -19,10 +19,13 @@ WAIT = 120
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """An undisturbed run: its dataset, and how long it took."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    started = time.monotonic()
-    medcorpus("build", "quickstart", cwd=folder)
-    return tree(folder / "runs/quickstart/dataset"), time.monotonic() - started
+    seconds = []
+    for _ in range(2):  # the first one may compile kernels
+        folder = tmp_path_factory.mktemp("undisturbed")
+        started = time.monotonic()
+        medcorpus("build", "quickstart", cwd=folder)
+        seconds.append(time.monotonic() - started)
+    return tree(folder / "runs/quickstart/dataset"), min(seconds)
 
 
 def finish_and_compare(folder: Path, undisturbed: dict[str, bytes]) -> None:
@@ -36,6 +39,19 @@ def finish_and_compare(folder: Path, undisturbed: dict[str, bytes]) -> None:
     assert tree(run / "dataset") == undisturbed
     assert not [p for p in run.rglob("*") if ".tmp-" in p.name]
     medcorpus("verify", run, cwd=folder)
+
+
+def members(group: int) -> list[int]:
+    """Living processes of a process group."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
 
 
 def kill_and_resume(folder: Path, moment: float, dataset: dict[str, bytes]) -> int:
@@ -79,9 +95,9 @@ def test_only_the_driver_is_killed(undisturbed, tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait(WAIT)
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True).stdout:
+    while time.monotonic() < deadline and members(process.pid):
         time.sleep(0.1)
-    assert not subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True).stdout
+    assert not members(process.pid)
     finish_and_compare(tmp_path, dataset)
 
 
@@ -126,8 +142,7 @@ def test_a_full_disk(undisturbed, tmp_path):
     dataset, _ = undisturbed
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True)
-    if mounted.returncode:
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk]).returncode:
         pytest.skip("may not mount a tmpfs here; the file size limit test covers it")
     try:
         stopped = medcorpus("build", "quickstart", cwd=disk, code=None)

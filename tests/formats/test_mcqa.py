@@ -53,13 +53,13 @@ def test_other_shapes_are_refused(options: str) -> None:
     ],
 )
 def test_shapes_of_answers(answer: str | None, keys: list[str]) -> None:
-    assert parse_answers(answer, ["A", "B", "C"]) == keys
+    assert parse_answers(answer, ABC) == keys
 
 
 @pytest.mark.parametrize("answer", ["D", "one", "A or D", "2"])
 def test_answers_that_are_no_key_are_refused(answer: str) -> None:
     with pytest.raises(WrongShape) as caught:
-        parse_answers(answer, ["A", "B", "C"])
+        parse_answers(answer, ABC)
     assert caught.value.args == ("answer", "the answer is not the key of an option")
 
 

@@ -3,11 +3,9 @@
 import gzip
 from pathlib import Path
 
-import pytest
-
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.formats.base import Options, Span
-from medcorpus.formats.plain import heading, read_md, read_txt
+from medcorpus.formats.plain import read_md, read_txt
 
 
 def only(path: Path, reader=read_txt):
@@ -39,24 +37,6 @@ def test_bad_files_are_told_with_the_byte(tmp_path: Path) -> None:
     assert bad(b"") == ("empty", "the file is empty")
     assert bad(b"x" * (MAX_ROW_BYTES + 1))[0] == "too_large"
     assert bad(gzip.compress(b"fever " * 9999)[:-9])[0] == "broken"
-
-
-@pytest.mark.parametrize(
-    ("markdown", "title"),
-    [
-        ("# Malaria\n\ntext", "Malaria"),
-        ("text\n\n## Fièvre  ##\n# Later", "Fièvre"),
-        ("Malaria\n=======\ntext", "Malaria"),
-        ("---\ntitle: x\n---\n# Malaria", "Malaria"),
-        ("```\n# a comment\n```\n~~~\n# another\n~~~\n# Malaria", "Malaria"),
-        ("#hashtag\n#\n####### seven\ntext", None),
-        ("", None),
-        ("- one\n\n---\n\ntext", None),
-        ("# 疟疾\n", "疟疾"),
-    ],
-)
-def test_first_heading(markdown: str, title: str | None) -> None:
-    assert heading(markdown) == title
 
 
 def test_markdown_keeps_its_text(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_content_tells_where_the_name_does_not(tmp_path: Path) -> None:
     table = pa.table({"text": ["a"]})
     lines = b"".join(json.dumps({"text": "x" * 1000}).encode() + b"\n" for _ in range(200))
     assert guess(b'{"a": 1}\n{"a": 2}\n') == guess(gzip.compress(lines)) == "jsonl"
+    assert guess(b'{\n  "a": 1\n}\n') == guess(b"[1]\n") == guess(b' [{"a": 1}]') == "json"
     assert guess(b"id\ttext\n1\ta\n") == "tsv"
     assert guess(b"id,text\n1,a\n2,b\n") == "csv"
     pq.write_table(table, tmp_path / "t")
@@ -48,6 +49,25 @@ def test_content_tells_where_the_name_does_not(tmp_path: Path) -> None:
         with new(tmp_path / "t", table.schema) as writer:
             writer.write_table(table)
         assert formats.guess(str(tmp_path / "t")) == "arrow"
-    for data in (b"", b"Fever, cough.\nPain, rash.\nAnd so, on.\n", b'{\n  "a": 1\n}\n', b"\xff\xd8\xff\xe0", b"[1]\n"):
-        with pytest.raises(formats.UnknownFormat, match=r"part-00000 is not known; known formats: jsonl, csv"):
+    for data in (b"", b"Fever, cough.\nPain, rash.\nAnd so, on.\n", b"\xff\xd8\xff\xe0"):
+        with pytest.raises(formats.UnknownFormat, match=r"part-00000 is not known; known formats: jsonl, json, csv"):
             guess(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "format"),
+    [
+        (b'{"a": 1}\n{"a": 2}\n', "jsonl"),
+        (b'\xef\xbb\xbf{"a": 1}\n{"a": 2}', "jsonl"),
+        (json.dumps({"a": "x" * 100_000}).encode() + b"\n{}", "jsonl"),
+        (b'{"a": 1}\n', "json"),
+        (json.dumps({"a": "x" * 100_000}).encode(), "json"),
+        (b'{\n"a": 1\n}', "json"),
+        (b'[{"a": 1}]', "json"),
+        (b'{"a":\n', "json"),
+        (b"", "json"),
+    ],
+)
+def test_a_json_file_of_lines_is_jsonl(tmp_path: Path, data: bytes, format: str) -> None:
+    (tmp_path / "a.json").write_bytes(data)
+    assert formats.guess(str(tmp_path / "a.json")) == format

@@ -51,7 +51,7 @@ def write_lines(path: Path, *rows: dict[str, Any]) -> None:
 def test_it_is_a_source() -> None:
     assert verb(Ingest) == "source" and Ingest.name == "ingest"
     roles = {name: IngestParams.fields_with(name) for name in ("place", "decision", "speed")}
-    assert roles == {"place": ["path"], "decision": ["permissive"], "speed": ["block_mb"]}
+    assert roles == {"place": ["path", "retire"], "decision": ["permissive"], "speed": ["block_mb"]}
     assert all(field.description for field in IngestParams.model_fields.values())
 
 

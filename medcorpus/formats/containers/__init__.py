@@ -1,0 +1,1 @@
+"""What holds files: archives (zip, tar), and repositories of a Hub."""

@@ -1,0 +1,84 @@
+"""URLs and e-mail addresses in the bytes of a text: what `lid._WEB` and `lid._MAIL` find, blanked in place."""
+
+import numpy as np
+from numba import njit
+
+# Bytes of an e-mail address after lower(): before the @ (1), and in a label of the domain (2). See `lid._MAIL`.
+_MAIL = np.zeros(256, np.uint8)
+_MAIL[list(b"abcdefghijklmnopqrstuvwxyz0123456789-")] = 3
+_MAIL[list(b"._%+")] = 1
+_LOCAL, _DOMAIN = 1, 2
+
+
+@njit(cache=True, nogil=True)
+def may_be_address(data, at, end):
+    """Whether `@`, `://` or, in any case, `www.` stands at `at`."""
+    byte = data[at]
+    if byte == 0x40:
+        return True
+    if byte == 0x3A:
+        return _is(data, at, end, (0x3A, 0x2F, 0x2F))
+    if at + 3 >= end or byte | 0x20 != 0x77:
+        return False
+    return data[at + 1] | 0x20 == 0x77 and data[at + 2] | 0x20 == 0x77 and data[at + 3] == 0x2E
+
+
+@njit(cache=True, nogil=True)
+def _is(data, at, end, word):
+    """Whether `word`, a tuple of bytes, stands at `at`."""
+    if at + len(word) > end:
+        return False
+    for which in range(len(word)):  # noqa: SIM110 (not a generator: this is compiled)
+        if data[at + which] != word[which]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def blank_addresses(line, end):
+    """Overwrite what `lid._WEB`, then what `lid._MAIL` finds in the first `end` bytes with spaces."""
+    at = 0
+    while at < end:
+        begin = at
+        if _is(line, at, end, (0x77, 0x77, 0x77, 0x2E)):  # www.
+            at += 4
+        elif _is(line, at, end, (0x66, 0x74, 0x70, 0x3A, 0x2F, 0x2F)):  # ftp://
+            at += 6
+        elif _is(line, at, end, (0x68, 0x74, 0x74, 0x70, 0x3A, 0x2F, 0x2F)):  # http://
+            at += 7
+        elif _is(line, at, end, (0x68, 0x74, 0x74, 0x70, 0x73, 0x3A, 0x2F, 0x2F)):  # https://
+            at += 8
+        else:
+            at += 1
+            continue
+        if at < end and 0x21 <= line[at] <= 0x7E:
+            while at < end and 0x21 <= line[at] <= 0x7E:
+                at += 1
+            line[begin:at] = 0x20
+        else:
+            at = begin + 1
+    at = 0
+    while at < end:
+        begin = at
+        while at < end and _MAIL[line[at]] & _LOCAL:
+            at += 1
+        if at == begin:
+            at += 1
+            continue
+        if at == end or line[at] != 0x40:
+            continue
+        stop = at + 1
+        while stop < end and _MAIL[line[stop]] & _DOMAIN:
+            stop += 1
+        dots = 0
+        if stop > at + 1:
+            while stop + 1 < end and line[stop] == 0x2E and _MAIL[line[stop + 1]] & _DOMAIN:
+                stop += 1
+                dots += 1
+                while stop < end and _MAIL[line[stop]] & _DOMAIN:
+                    stop += 1
+        if dots:
+            at = stop
+            while at < end and _MAIL[line[at]] & _LOCAL:  # no address begins inside a run
+                at += 1
+            line[begin:stop] = 0x20

@@ -1,0 +1,156 @@
+"""Read a fastText model file, `.bin` or `.ftz`, into numpy arrays.
+
+Only what supervised models of character n-grams with a softmax need, which is how our own language
+identifier is made; anything else raises NotSupported and is left to the fasttext library.
+
+The layout is that of fastText 0.9 (`FastText::saveModel`, magic number 793712314, version 12), all of it
+little-endian and unpadded: Args, Dictionary, one byte "input is quantised", input matrix, one byte "output
+is quantised", output matrix.
+
+    Args        12 int32: dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate; double t
+    Dictionary  3 int32: size nwords nlabels; 2 int64: ntokens, pruneidx_size; `size` entries (bytes up to
+                a zero, int64 count, int8 type: 0 word, 1 label); `pruneidx_size` pairs of int32 bucket, row
+    dense       2 int64: rows, columns; float32 of each
+    quantised   1 byte qnorm; 2 int64: rows, columns; int32 codesize; codes uint8; ProductQuantizer;
+                with qnorm: rows uint8; ProductQuantizer
+    ProductQuantizer  4 int32: dim nsubq dsub lastdsub; dim * 256 float32
+
+`pruneidx_size` is -1 when no row was cut: row = bucket then.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+_MAGIC, _VERSION = 793712314, 12
+_SUPERVISED, _SOFTMAX = 3, 3  # enums model_name and loss_name of args.h
+_CODES = 256  # centroids of a ProductQuantizer
+_LABEL = b"__label__"
+
+
+class NotSupported(Exception):
+    """A sound model, yet of a kind that only the fasttext library can run."""
+
+
+@dataclass(frozen=True)
+class FastTextFile:
+    """A supervised softmax model over character n-grams.
+
+    Row i of `rows` (float32) belongs to n-gram bucket `buckets[i]` (int32, rising); n-grams of other buckets
+    count for nothing. Row i of `output` (float32) is that of `labels[i]`, which stand as in the file, without
+    `__label__`.
+    """
+
+    minn: int
+    maxn: int
+    bucket: int
+    buckets: np.ndarray
+    rows: np.ndarray
+    output: np.ndarray
+    labels: tuple[str, ...]
+
+
+def read(path: str | Path) -> FastTextFile:
+    """The model in `path`. Raises ValueError when it is not a whole fastText file, NotSupported for other kinds."""
+    reader = _Reader(Path(path).read_bytes())
+    if reader.numbers(np.int32, 2).tolist() != [_MAGIC, _VERSION]:
+        raise ValueError("not a fastText file of version 12")
+    dim, *_, word_ngrams, loss, model, bucket, minn, maxn, _ = reader.numbers(np.int32, 12).tolist()
+    reader.numbers(np.float64, 1)
+    _, words, names = reader.numbers(np.int32, 3).tolist()
+    _, pruned = reader.numbers(np.int64, 2).tolist()
+    if model != _SUPERVISED or loss != _SOFTMAX:
+        raise NotSupported("no supervised model with a softmax")
+    if words or word_ngrams > 1:
+        raise NotSupported("it knows words, not character n-grams only")
+    if bucket < 1 or maxn < 1 or not names:
+        raise NotSupported("it has no character n-grams, or no labels")
+    labels = reader.labels(names)
+    pairs = reader.numbers(np.int32, 2 * max(pruned, 0)).reshape(-1, 2)
+    rows = reader.matrix()
+    output = reader.matrix()
+    reader.end()
+    if rows.shape[1] != dim or output.shape != (names, dim):
+        raise ValueError("its matrices do not fit together")
+    if len(rows) != (bucket if pruned < 0 else pruned):
+        raise ValueError("its rows and its n-grams do not fit together")
+    if pruned < 0:
+        return FastTextFile(minn, maxn, bucket, np.arange(bucket, dtype=np.int32), rows, output, labels)
+    pairs = pairs[np.argsort(pairs[:, 0])]
+    buckets, places = np.ascontiguousarray(pairs[:, 0]), pairs[:, 1]
+    wrong = (buckets < 0) | (buckets >= bucket) | (places < 0) | (places >= pruned)
+    if wrong.any() or (np.diff(buckets) == 0).any():
+        raise ValueError("its n-grams are out of range")
+    return FastTextFile(minn, maxn, bucket, buckets, rows[places], output, labels)
+
+
+class _Reader:
+    """A position in the bytes of a file; every read checks that they are there."""
+
+    def __init__(self, data: bytes):
+        self._data, self._at = data, 0
+
+    def numbers(self, kind: type, count: int) -> np.ndarray:
+        width = np.dtype(kind).newbyteorder("<")
+        end = self._at + width.itemsize * count
+        if not self._at <= end <= len(self._data):
+            raise ValueError("the file is cut short")
+        found = np.frombuffer(self._data, width, count, self._at)
+        self._at = end
+        return found.astype(kind, copy=False)
+
+    def labels(self, count: int) -> tuple[str, ...]:
+        found = []
+        for _ in range(count):
+            end = self._data.find(b"\0", self._at)
+            if end < 0:
+                raise ValueError("the file is cut short")
+            found.append(self._data[self._at : end].removeprefix(_LABEL).decode())
+            self._at = end + 1
+            self.numbers(np.int64, 1)
+            if self.numbers(np.int8, 1)[0] != 1:
+                raise ValueError("a label was expected")
+        return tuple(found)
+
+    def matrix(self) -> np.ndarray:
+        """Either sort of matrix, as float32."""
+        if not self.numbers(np.uint8, 1)[0]:
+            height, width = self.numbers(np.int64, 2).tolist()
+            return self.numbers(np.float32, _size(height, width)).reshape(height, width)
+        with_norms = self.numbers(np.uint8, 1)[0]
+        height, width = self.numbers(np.int64, 2).tolist()
+        codes = self.numbers(np.uint8, int(self.numbers(np.int32, 1)[0]))
+        parts = self.quantizer()
+        if codes.size != height * len(parts) or width != sum(part.shape[1] for part in parts):
+            raise ValueError("its codes do not fit its matrix")
+        codes = codes.reshape(height, len(parts))
+        made = np.empty((height, width), np.float32)
+        at = 0
+        for which, part in enumerate(parts):
+            made[:, at : at + part.shape[1]] = part[codes[:, which]]
+            at += part.shape[1]
+        if with_norms:
+            norm_codes = self.numbers(np.uint8, height)
+            (norms,) = self.quantizer()
+            made *= norms[norm_codes]
+        return made
+
+    def quantizer(self) -> list[np.ndarray]:
+        """Centroids of each sub-vector: float32 (256, columns)."""
+        dim, count, columns, last = self.numbers(np.int32, 4).tolist()
+        if not (0 < dim == columns * (count - 1) + last and 0 < last <= columns and count > 0):
+            raise ValueError("its quantiser makes no sense")
+        cuts = [_CODES * columns * which for which in range(1, count)]
+        parts = np.split(self.numbers(np.float32, _CODES * dim), cuts)
+        return [part.reshape(_CODES, -1) for part in parts]
+
+    def end(self) -> None:
+        if self._at != len(self._data):
+            raise ValueError("the file is longer than its model")
+
+
+def _size(height: int, width: int) -> int:
+    if height < 0 or width < 0:
+        raise ValueError("a matrix of a negative size")
+    return height * width

@@ -1,0 +1,116 @@
+"""Whether a text is in Unicode normal form C, exactly, told character by character while walking it.
+
+The quick check of UAX 15 (section 9) answers "maybe" to every combining mark or vowel sign that is the second
+half of some composed character: all of Bengali, Tamil, Burmese, and Yoruba or Vietnamese typed in parts. Here
+that answer is settled on the spot, by asking whether it would compose with the starter before it. And letters
+that normal form C takes apart, such as Hindi and Bengali ones with a dot below, can be taken apart on the way.
+So only text that is written in parts for no good reason has to be taken out of its buffer.
+"""
+
+import unicodedata
+from functools import cache
+
+import numpy as np
+from numba import njit
+
+CLASS = 0xFF
+"""Combining class in an entry of `tables()[0]`."""
+
+SPLIT = 0x400
+"""Flag of an entry: in normal form C it is the two characters `tables()[2][point - FIRST_SPLIT]`."""
+
+FIRST_SPLIT, _END_SPLIT = 0x900, 0x1000  # all scripts of India, and Tibetan
+
+_MAYBE, _NO = 0x100, 0x200  # may compose with what is before it; never in NFC
+_SLOTS = 8192  # for about 2,200 pairs
+_L, _V, _T, _S = (0x1100, 0x1113), (0x1161, 0x1176), (0x11A8, 0x11C3), (0xAC00, 0xD7A4)  # Hangul, chapter 3.12
+
+
+@cache
+def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(uint16 per code point: class and flags; hash table of pairs that change; splits), of this Python's Unicode.
+
+    Besides what composes, pairs are a composed letter and a mark that belongs before one of its own: U+0112
+    (E with macron) and U+032D (circumflex below) become U+1E18 and a macron.
+    """
+    kinds = np.zeros(0x110000, np.uint16)
+    composed: list[tuple[int, int]] = []
+    found: set[tuple[int, int]] = set()
+    splits = np.zeros((_END_SPLIT - FIRST_SPLIT, 2), np.uint16)
+    for point in [*range(0xC0, 0x20000), *range(0x2F800, 0x2FA20)]:  # the latter: compatibility ideographs
+        char = chr(point)
+        kinds[point] = unicodedata.combining(char)
+        decomposition = unicodedata.decomposition(char)
+        if not decomposition or decomposition[0] == "<":
+            continue
+        if unicodedata.normalize("NFC", char) != char:
+            kinds[point] |= _NO
+            parts = [int(part, 16) for part in decomposition.split()]
+            if FIRST_SPLIT <= point < _END_SPLIT and len(parts) == 2 and not unicodedata.combining(chr(parts[0])):
+                kinds[point] |= SPLIT
+                splits[point - FIRST_SPLIT] = parts
+        else:
+            first, second = (int(part, 16) for part in decomposition.split())
+            found.add((first, second))
+            composed.append((point, unicodedata.combining(unicodedata.normalize("NFD", char)[-1])))
+    marks = {second: unicodedata.combining(chr(second)) for _, second in found}
+    for point, last in composed:
+        for mark, combining in marks.items():
+            if 0 < combining < last and unicodedata.normalize("NFC", text := chr(point) + chr(mark)) != text:
+                found.add((point, mark))
+    pairs = np.zeros(_SLOTS, np.uint64)
+    for first, second in sorted(found):
+        slot = (first * 31 + second) % _SLOTS
+        while pairs[slot]:
+            slot = (slot + 1) % _SLOTS
+        pairs[slot] = first << 32 | second
+    for second in [*marks, *range(*_V), *range(*_T)]:
+        kinds[second] |= _MAYBE
+    for table in (kinds, pairs, splits):
+        table.flags.writeable = False
+    return kinds, pairs, splits
+
+
+@njit(cache=True, nogil=True)
+def decode(data, at):
+    """The code point that begins at `at`, and its bytes."""
+    lead = np.int64(data[at])
+    if lead < 0x80:
+        return lead, 1
+    if lead < 0xE0:
+        return (lead & 0x1F) << 6 | np.int64(data[at + 1]) & 0x3F, 2
+    if lead < 0xF0:
+        return (lead & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | np.int64(data[at + 2]) & 0x3F, 3
+    return (
+        (lead & 0x07) << 18
+        | (np.int64(data[at + 1]) & 0x3F) << 12
+        | (np.int64(data[at + 2]) & 0x3F) << 6
+        | np.int64(data[at + 3]) & 0x3F
+    ), 4
+
+
+@njit(cache=True, nogil=True)
+def _composes(first, second, pairs):
+    """Whether a starter and a character that is not blocked from it become one (UAX 15, D117)."""
+    if _V[0] <= second < _V[1]:
+        return _L[0] <= first < _L[1]
+    if _T[0] <= second < _T[1]:
+        return _S[0] <= first < _S[1] and (first - _S[0]) % 28 == 0
+    wanted = np.uint64(first << 32 | second)
+    slot = (first * 31 + second) % _SLOTS
+    while pairs[slot] != 0 and pairs[slot] != wanted:
+        slot = (slot + 1) % _SLOTS
+    return pairs[slot] == wanted
+
+
+@njit(cache=True, nogil=True)
+def changes(point, kind, starter, last, pairs):
+    """Whether `point` makes a text change that was fine so far.
+
+    `kind` is its entry in `tables()[0]`, `starter` the last code point of combining class 0 (-1 for none), `last`
+    the class of the code point just before.
+    """
+    combining = kind & CLASS
+    if kind & _NO or (combining != 0 and combining < last):
+        return True
+    return kind & _MAYBE != 0 and starter >= 0 and (last == 0 or last < combining) and _composes(starter, point, pairs)
