@@ -3,10 +3,10 @@
     base          the seam: Span and Options in, Chunks out
     streams       decompression, blocks of whole lines
     jsonl, json, delimited, xlsx, plain, columnar      the readers
-    markup        markdown, mediawiki
     conll         words with labels
     containers    archives: their members are files too
-    markup        readers of HTML, the dialects of XML, and gettext
+    markup        HTML, Markdown, MediaWiki, the dialects of XML, gettext
+    encodings     bytes that are not UTF-8 -> text, or why not
     mapping       a file's columns -> records (mcqa: questions and options)
     discover      patterns and folders -> files
     partitions    files -> shares of work that stay the same when files are added

@@ -422,3 +422,23 @@ def test_memory_stays_flat(tmp_path: Path, kind: str) -> None:
         assert count == rows
         peaks.append(peak >> 10)
     assert peaks[1] < min(450, peaks[0] + 100), f"{peaks} MB"
+
+
+def test_files_that_are_not_utf8_say_what_they_were_in(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("Fièvre élevée".encode("cp1252"))
+    (tmp_path / "b.txt").write_bytes(b"fever")
+    (tmp_path / "c.csv").write_bytes("text\nгорячка и кашель, три дня\n".replace(", ", " ").encode("koi8-r"))
+    (tmp_path / "d.txt").write_bytes("FiÃ¨vre".encode())
+    rows, bad = read(tmp_path, path=".")
+    assert not bad and [(row["text"], row["charset"], row["flags"]) for row in rows] == [
+        ("Fièvre élevée", "windows-1252", None),
+        ("fever", None, None),
+        ("горячка и кашель три дня", "koi8-r", None),
+        ("Fièvre", None, ["mojibake_repaired"]),
+    ]
+
+
+def test_an_encoding_nobody_knows_is_an_error_of_the_recipe() -> None:
+    with pytest.raises(ValueError, match=r"unknown encoding 'windows-125l'; did you mean"):
+        IngestParams(path="a", encoding="windows-125l")
+    assert IngestParams(path="a", encoding="GB2312").encoding == "gb18030"

@@ -8,6 +8,7 @@ broken passes even the first test.
 import codecs
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow as pa
 from medcorpus.formats.encodings.tables import CODECS
 from medcorpus.text.buffers import buffers
 
+_PIECE = 1 << 16
 _WRONG = ("windows-1252", "windows-1251")
 
 # In each of the two: what a lead byte (C2..F4) and a byte that goes on (80..BF) look like.
@@ -29,7 +31,6 @@ _PAIRS = {
 
 # Two lead bytes side by side are no UTF-8, and nearly every word that was never broken has such a pair.
 _SOUND = {"windows-1252": re.compile("[\u00c2-\u00f4]{2}"), "windows-1251": re.compile("[\u0412-\u0444]{2}")}
-_NEXT_WESTERN = np.frombuffer(b"\xc2\xe2\xc5\xc6\xcb", np.uint8)
 
 
 @cache
@@ -85,6 +86,12 @@ def _is_better(text: str, better: str) -> bool:
     return len(new) > 1 or new[0] > "\u07ff" or (new[0].isalpha() and not text.isupper())
 
 
+def pieces(data: np.ndarray) -> Iterator[tuple[int, bytes]]:
+    """(place, bytes) of `data` in overlapping pieces that stay in the cache: `bytes` finds faster than numpy."""
+    for start in range(0, len(data), _PIECE):
+        yield start, data[start : start + _PIECE + 3].tobytes()
+
+
 def suspects(array: pa.Array) -> np.ndarray:
     """Rows (int64) of a string column that `repair` should look at; cheap, as almost every text is sound.
 
@@ -93,17 +100,20 @@ def suspects(array: pa.Array) -> np.ndarray:
     """
     data, offsets, _ = buffers(array)
     used = data[offsets[0] : offsets[-1]]
-    if len(used) < 4 or used.max() < 0xC3:
-        return np.empty(0, np.int64)
-    found = np.concatenate([_western(used), _cyrillic(used)])
+    western, cyrillic = [], False
+    for start, piece in pieces(used):
+        cyrillic = cyrillic or b"\xd0" in piece
+        if b"\xc3" in piece:
+            western += [start + match.start() for match in _WESTERN.finditer(piece)]
+    found = np.array(western, np.int64)
+    if cyrillic:
+        found = np.concatenate([found, _cyrillic(used)])
     return np.unique(np.searchsorted(offsets - offsets[0], found, "right") - 1)
 
 
-def _western(data: np.ndarray) -> np.ndarray:
-    """Places of U+00C2..U+00F4 before a character that may stand for a byte from 80 to BF."""
-    at = np.flatnonzero(data[:-3] == 0xC3)
-    at = at[np.isin(data[at + 2], _NEXT_WESTERN)]
-    return at[(data[at + 1] >= 0x82) & (data[at + 1] <= 0xB4)]
+# U+00C2..U+00F4 before a character that may stand for a byte from 80 to BF. The first byte is a literal, so that
+# `re` leaps from one to the next.
+_WESTERN = re.compile(b"\xc3[\x82-\xb4][\xc2\xe2\xc5\xc6\xcb]")
 
 
 def _cyrillic(data: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import re
 
 import pyarrow as pa
 
+from medcorpus.formats.encodings.mojibake import pieces
 from medcorpus.text.buffers import buffers
 
 FEWEST = 400
@@ -39,7 +40,7 @@ _SIGNS = re.compile("[\u1031\u1039]")
 def suspects(array: pa.Array) -> bool:
     """May a text of this string column be Zawgyi? Cheap, and never says no to one."""
     data, offsets, _ = buffers(array)
-    return _ZAWGYI_BYTES.search(data[offsets[0] : offsets[-1]].data) is not None
+    return any(b"\xe1" in piece and _ZAWGYI_BYTES.search(piece) for _, piece in pieces(data[offsets[0] : offsets[-1]]))
 
 
 def zawgyi(text: str) -> int | None:

@@ -69,14 +69,14 @@ class Utf8Stream(Stream):
         if not self._begun:
             self._begun = True
             self._held = self._more(max(size, HEAD))
-            self._held = self._held[self._settle(self._held, whole=len(self._held) < HEAD) :]
+            self._held = self._held[self._settle(self._held[:HEAD], whole=len(self._held) < HEAD) :]
         data = self._take(size)
         if not self._settled and not data.isascii():
             self._held = data + self._held
             at = _HIGH.search(self._held).start()  # type: ignore[union-attr]
             at = self._held.rfind(b"\n", 0, at) + 1
             self._held += self._more(max(0, HEAD + at - len(self._held)))
-            self._settle(self._held[at:], whole=len(self._held) - at < HEAD)
+            self._settle(self._held[at : at + HEAD], whole=len(self._held) - at < HEAD)
             self._settled = True
             data = self._take(size)
         return data if self._decoder is None else self._converted(data, size)
