@@ -156,11 +156,7 @@ def test_chinese_consultations() -> None:
     ("name", "charset", "text"),
     [
         ("archive.org.he.xinhuanet.com.25340717.html", "gb18030", "新华网"),
-<<<<<<< HEAD
-        ("mix1.de-clio.html", "windows-1252", "ä"),
-=======
         ("mix1.de-clio.html", "windows-1252", "präsentiert"),
->>>>>>> helper-c
         ("nnz-online.de-Quantensprung.html", "windows-1252", "für"),
     ],
 )
