@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from medcorpus.formats import by_suffix
 from medcorpus.formats.base import SEPARATOR
 from medcorpus.formats.containers import hub
 from medcorpus.formats.containers.archive import Member, is_archive, members
@@ -109,15 +108,14 @@ def _expand(pattern: str, base: str, listing: Listing) -> Iterator[Found]:
 
 
 def _inside(archive: Found, pattern: str, listing: Listing) -> Iterator[Found]:
-    """Members that match `pattern`; without one, those of a known suffix, or all when none has."""
+    """Members that match `pattern`; without one, all. What no reader knows is told by who reads, as in a folder."""
     try:
         listed = listing(archive)
     except OSError as error:
         yield replace(archive, error=_reason(error))
         return
     chosen = [m for m in listed if not m.name or not pattern or fnmatchcase(m.name, _nfc(pattern))]
-    known = [m for m in chosen if not m.name or pattern or by_suffix(m.name) or is_archive(m.name)]
-    for member in known or chosen:
+    for member in chosen:
         end = f"{SEPARATOR}{member.name}" if member.name else ""
         yield replace(
             archive,

@@ -70,3 +70,6 @@ def test_web_pages() -> None:
     assert sum(row["charset"] not in (None, "utf-8", "utf8") for row in rows) >= 3
     rows, bad = ingest(DATA, path="web/safebirth_mislabelled")
     assert len(rows) == 178 and not places(bad) and len({row["body"] for row in rows}) == 41
+    folder = {"language": {"from": "folder"}}
+    rows, bad = ingest(DATA, path="web/safebirth_mislabelled", columns=folder)
+    assert {row["language"] for row in rows} == {"eng", "fra", "spa", "swa"} and not bad

@@ -199,13 +199,20 @@ def test_dialects_are_told_by_root_and_hint() -> None:
 
 @real
 def test_covid_guidance() -> None:
-    """47 files of which two have a bare `&`; the other folders are plain text under odd suffixes."""
-    rows, bad = ingest(DATA, path="documents/covid_guidance/dotw")
+    """109 files: 47 XML of which two have a bare `&`; text under the code of a language as suffix, or its name."""
+    labels = {"labels": "covid19-datashare"}
+    rows, bad = ingest(DATA, path="documents/covid_guidance/dotw", **labels)
     assert len(rows) == 45 and places(bad) == [("eng.xml#L68:12", "invalid_xml"), ("por.xml#L77:20", "invalid_xml")]
     assert all(row["language"] and len(row["text"]) > 100 for row in rows)
     languages = {row["locator"]: row["language"] for row in rows}
     assert (languages["zh-cn.xml"], languages["alb.xml"], languages["arm.xml"]) == ("zho", "sqi", "hye")
-    rows, bad = ingest(DATA, path=["documents/covid_guidance/canadagov", "documents/covid_guidance/kingcounty"], format="txt")  # fmt: skip # noqa: E501
-    assert len(rows) == 33 and not bad
+    stems, _ = ingest(DATA, path="documents/covid_guidance/dotw", columns={"language": {"from": "stem"}}, **labels)
+    assert [row["language"] for row in stems] == [row["language"] for row in rows], "the stem says what the file says"
+    folders = [f"documents/covid_guidance/{name}" for name in ("canadagov", "kingcounty")]
+    rows, bad = ingest(DATA, path=folders, format="txt", columns={"language": {"from": "extension"}}, **labels)
+    assert len(rows) == 33 and not bad and {"moh", "iku", "cwd", "khm"} <= {row["language"] for row in rows}
+    stem = {"language": {"from": "stem"}}
+    rows, bad = ingest(DATA, path="documents/covid_guidance/mythbusters", columns=stem, **labels)
+    assert len(rows) == 28 and places(bad) == [("files.txt", "unknown_language")], "a list of the files"
     rows, bad = ingest(DATA, path="documents/covid_guidance")
     assert len(rows) == 45 + 29 and {one.error for one in bad} == {"invalid_xml", "no_reader"} and len(bad) == 35

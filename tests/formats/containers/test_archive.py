@@ -66,7 +66,8 @@ KINDS = ["zip", "tar", "tar.gz", "tgz", "tar.bz2", "tar.xz", "tar.zst"]
 def test_the_files_of_an_archive_are_read_like_those_of_a_folder(tmp_path: Path, kind: str) -> None:
     make(tmp_path / f"d.{kind}", FILES | {"t.parquet": parquet()})
     rows, bad = read(tmp_path, path=f"d.{kind}")
-    assert not bad and {row["locator"].removeprefix(f"d.{kind}!/"): row["text"] for row in rows} == {
+    assert bad == [(f"d.{kind}!/image.png", "no_reader")]
+    assert {row["locator"].removeprefix(f"d.{kind}!/"): row["text"] for row in rows} == {
         **dict(zip(LOCATORS, ["Fièvre.", "one", "two", "three", "ወባ"], strict=True)),
         "t.parquet#row=0": "in parquet",
     }
