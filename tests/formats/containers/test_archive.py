@@ -296,7 +296,9 @@ NAMES = st.text(
 
 @settings(max_examples=40, deadline=None)
 @given(
-    files=st.dictionaries(NAMES.filter(lambda n: not n.startswith(".")), st.binary(max_size=40), min_size=1, max_size=5)
+    files=st.dictionaries(
+        NAMES.filter(lambda n: not n.startswith((".", "__MACOSX"))), st.binary(max_size=40), min_size=1, max_size=5
+    )
 )
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
 def test_every_member_is_listed_and_opens(tmp_path_factory: pytest.TempPathFactory, kind: str, files: dict[str, bytes]) -> None:  # fmt: skip # noqa: E501
