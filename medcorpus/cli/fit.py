@@ -46,7 +46,7 @@ def fit(
     elif sib is not None and udhr is not None:
         with tempfile.TemporaryDirectory() as folder:
             collected = Path(folder) / "train.tsv"
-            lines = sum(fit_langid.from_sib_and_udhr(sib, udhr, collected).values())
+            lines = sum(fit_langid.collect(sib, udhr, collected).values())
             event(f"{lines:,} labelled lines collected; training takes some minutes on one core")
             print_json(fit_langid.fit(collected, out, heldout=heldout, **settings))
     else:
