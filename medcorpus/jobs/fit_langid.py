@@ -42,8 +42,9 @@ UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "M
 MAX_WEIGHT = 100.0
 """Sound models stay below 30; unset memory gave 1e12 and more."""
 
-RARE_BOOST, NEIGHBOUR_BOOST = 8, 2
-"""Classes with fewer lines than the median get up to this many times the snippets: mission languages, others."""
+MISSION_BOOST, RARE_BOOST, NEIGHBOUR_BOOST = 1.5, 8, 2
+"""Mission languages get that many times the snippets. Classes with fewer lines than the median get up to
+RARE_BOOST (mission languages) or NEIGHBOUR_BOOST (others) times as many."""
 
 _ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # tables of 1 MiB and more come straight from the kernel: zeros
@@ -137,9 +138,10 @@ def training_lines(lines: Labelled, *, seed: int, augment: int, junk: int) -> La
     usual = sorted(sizes.values())[len(sizes) // 2] if sizes else 0
     examples = []
     for label, text in lines:
-        most = RARE_BOOST if code_of(label) in registry().mission else NEIGHBOUR_BOOST
-        boost = min(most, max(1, round(usual / sizes[label])))
-        pieces = [text, *(snippet(label, text, chance) for _ in range(augment * boost))]
+        mission = code_of(label) in registry().mission
+        boost = min(RARE_BOOST if mission else NEIGHBOUR_BOOST, max(1, round(usual / sizes[label])))
+        boost = max(boost, MISSION_BOOST) if mission else boost
+        pieces = [text, *(snippet(label, text, chance) for _ in range(round(augment * boost)))]
         examples += [(label, normalise(piece)) for piece in pieces]
     kinds = [*JUNK.values(), JUNK["code"], JUNK["script"]]  # what real pages are full of, twice
     examples += [(NO_LANGUAGE, normalise(kinds[i % len(kinds)](chance))) for i in range(junk * (1 + augment))]
@@ -233,7 +235,10 @@ def check_weights(largest: float) -> None:
 
 _SAME_LANGUAGE = {"cmn": "zho", "ekk": "est", "gug": "grn"}  # UDHR's code -> the one SIB-200 uses
 _SAME_LABEL = {"yue_Hani": "yue_Hant", "zlm_Latn": "zsm_Latn"}
-_NOT_APART = frozenset({"cnr_Latn", "bos_Cyrl", "vie_Hani", "kng_Latn", "fat_Latn"})
+_NOT_APART = frozenset(
+    {"cnr_Latn", "bos_Cyrl", "vie_Hani", "kng_Latn", "fat_Latn"}
+    | {"cjy_Hans", "gan_Hans", "hak_Hans", "hsn_Hans", "nan_Hans", "wuu_Hans"}  # texts in written standard Chinese
+)
 """Labels of the UDHR that nobody could tell from another class by its text."""
 
 _GOOD_STAGE, _SOME_STAGE = 4, 2  # of the UDHR project: 5 = approved, 4 = proof-read, 2 and 3 = partly or not reviewed
@@ -259,8 +264,8 @@ def collect(
     files stay unseen. UDHR: `index.xml` beside `udhr_<f>.xml`; paragraphs (titles are mostly "Article 0";
     notes are about the edition). Languages of SIB-200 take documents at stage 4 or 5 and leave articles 26 to
     30 for `heldout_tsv`; others take what there is, from stage 2 on, if it is 20 paragraphs or more in a
-    script that the kernel knows. `terms_dir` holds `<code>.txt` as `text.term_lists` reads them: their terms,
-    three a line, go to the language's label where it has but one. Equal folders give equal bytes. Raises
+    script that the kernel knows. `terms_dir` holds `<code>.txt` as `text.term_lists` reads them: whole words, three
+    a line, go to the language's label where it has but one. Equal folders give equal bytes. Raises
     Fatal when a folder holds no such files.
     """
     texts: defaultdict[str, dict[str, None]] = defaultdict(dict)  # a dict keeps order and drops repeats
@@ -307,8 +312,8 @@ def _add_terms(texts: dict[str, dict[str, None]], folder: Path) -> None:
         labels[code_of(label)].append(label)
     for path in sorted(folder.glob("*.txt")):
         if len(labels[path.stem]) == 1:
-            terms = read(path)
-            texts[labels[path.stem][0]].update({", ".join(terms[i : i + 3]): None for i in range(0, len(terms), 3)})
+            whole = [one for term in read(path) for one in term if "*" not in one]
+            texts[labels[path.stem][0]].update({", ".join(whole[i : i + 3]): None for i in range(0, len(whole), 3)})
 
 
 def _paragraphs(path: Path) -> Iterator[tuple[int, str]]:

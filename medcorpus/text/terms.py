@@ -109,7 +109,7 @@ def index(terms: Sequence[Iterable[str]]) -> Index:
 def tokens(term: str) -> list[tuple[str, bool]]:
     """The tokens of a term as the kernel sees them, and whether each is a stem. Raises ValueError as `index`."""
     lower = unicodedata.normalize("NFC", term)
-    table, made, stems = _classes(), [], []
+    table, made, stems = classes(), [], []
     open_word = False
     for char in lower:
         entry = int(table[ord(char)])
@@ -134,7 +134,7 @@ def tokens(term: str) -> list[tuple[str, bool]]:
 def count(array: pa.Array | pa.ChunkedArray, index: Index) -> Counts:
     """Matches of `index` in each row of a string column. A null counts as the empty text."""
     data, offsets, _ = buffers(array)
-    tables = (_ascii(), _classes(), *nfc.tables())
+    tables = (_ascii(), classes(), *nfc.tables())
     found, doubtful = _count(data, offsets, tables, *index)
     rows = np.flatnonzero(doubtful)
     if len(rows):
@@ -176,7 +176,7 @@ def _table(nodes: dict[int, int], stems: set[int]) -> tuple[np.ndarray, np.ndarr
 
 
 @cache
-def _classes() -> np.ndarray:
+def classes() -> np.ndarray:
     """uint32 per code point: what it is in lower case, its class, and whether normal form C needs a closer look."""
     points = np.arange(0x110000, dtype=np.uint32)
     kinds = np.full(0x110000, _BLANK, np.uint32)
@@ -207,7 +207,7 @@ def _classes() -> np.ndarray:
 def _ascii() -> np.ndarray:
     """uint8 by byte: the letter or digit in lower case, 0 where a token ends, 0x80 where a longer character begins."""
     table = np.zeros(256, np.uint8)
-    entries = _classes()[:0x80]
+    entries = classes()[:0x80]
     table[:0x80] = np.where(entries >> np.uint32(_KIND) == _WORD, entries & np.uint32(_POINT), 0)
     table[0x80:] = 0x80
     table.flags.writeable = False
