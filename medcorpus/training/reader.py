@@ -8,21 +8,20 @@ from typing import Any
 import numpy as np
 
 PADDING = -1
+NO_TARGET = -100  # as everywhere in torch
 
 
 @dataclass(frozen=True)
 class Batch:
     """B rows of S tokens, numpy arrays [B, S].
 
-    input_ids int64, 0 in padding. targets int64: the token to predict, that is the next one of the same document, 0
-    where there is none. weights float32: 1 where that token is learnt. position_ids int64, from 0 in every span.
-    segment_ids int64: 0 for padding, else the number of the span in its row from 1. expert_ids, language_ids int64:
-    -1 for none, and for padding.
+    input_ids int64, 0 in padding. targets int64: the next token where it is of the same document and learnt, else
+    NO_TARGET. position_ids int64, from 0 in every span. segment_ids int64: 0 for padding, else the number of the span
+    in its row from 1. expert_ids, language_ids int64: -1 for none, and for padding.
     """
 
     input_ids: np.ndarray
     targets: np.ndarray
-    weights: np.ndarray
     position_ids: np.ndarray
     segment_ids: np.ndarray
     expert_ids: np.ndarray
@@ -111,8 +110,7 @@ class Reader:
         learnt = self.learnt[following] & ~last
         return Batch(
             input_ids=spread(self.tokens[source], np.int64),
-            targets=spread(np.where(last, 0, self.tokens[following]), np.int64),
-            weights=spread(learnt, np.float32),
+            targets=spread(np.where(learnt, self.tokens[following].astype(np.int64), NO_TARGET), np.int64, NO_TARGET),
             position_ids=spread(position, np.int64),
             segment_ids=spread(by_span(number + 1), np.int64),
             expert_ids=spread(by_span(self.spans["expert"][span]), np.int64, PADDING),

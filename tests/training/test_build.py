@@ -39,15 +39,23 @@ def slow_batch(folder, rows):
     """The same batch from the table of spans, one token at a time."""
     spans, window = np.load(folder / "plan.npy"), json.loads((folder / "plan.json").read_text())["window"]
     tokens, learnt = np.load(folder / "tokens.npy"), np.load(folder / "learnt.npy")
-    names = ["input_ids", "targets", "weights", "position_ids", "segment_ids", "expert_ids", "language_ids"]
-    made = {name: np.full((len(rows), window), -1 if name in names[5:] else 0) for name in names}
+    padding = {
+        "input_ids": 0,
+        "targets": -100,
+        "position_ids": 0,
+        "segment_ids": 0,
+        "expert_ids": -1,
+        "language_ids": -1,
+    }
+    made = {name: np.full((len(rows), window), value) for name, value in padding.items()}
     for line, row in enumerate(rows):
         at = 0
         for segment, span in enumerate(spans[spans["row"] == row]):
             for offset in range(span["length"]):
                 here, last = span["start"] + offset, offset == span["length"] - 1
-                values = [tokens[here], 0 if last else tokens[here + 1], 0 if last else learnt[here + 1]]
-                for name, value in zip(names, [*values, offset, segment + 1, span["expert"], span["language"]], strict=True):  # fmt: skip # noqa: E501
+                target = -100 if last or not learnt[here + 1] else tokens[here + 1]
+                values = [tokens[here], target, offset, segment + 1, span["expert"], span["language"]]
+                for name, value in zip(made, values, strict=True):
                     made[name][line, at] = value
                 at += 1
     return made
@@ -61,7 +69,7 @@ def test_reader_gives_what_the_table_says(tmp_path):
         for name, values in slow.items():
             assert np.array_equal(getattr(batch, name), values), name
     whole = reader.batch(np.arange(reader.rows))
-    assert reader.count_learnt(np.arange(reader.rows)) == whole.weights.sum()
+    assert reader.count_learnt(np.arange(reader.rows)) == (whole.targets >= 0).sum()
     assert reader.count(np.arange(reader.rows)) == (whole.segment_ids > 0).sum()
 
 
@@ -73,7 +81,7 @@ def test_every_document_is_there_as_it_was_written(tmp_path):
         for segment in range(1, batch.segment_ids[row].max() + 1):
             mine = batch.segment_ids[row] == segment
             seen.append(tokenizer().decode(batch.input_ids[row][mine].tolist(), skip_special_tokens=False))
-            learnt = batch.targets[row][mine & (batch.weights[row] > 0)].tolist()
+            learnt = batch.targets[row][mine & (batch.targets[row] >= 0)].tolist()
             answer = tokenizer().decode(learnt, skip_special_tokens=False)
             if seen[-1].startswith("User:"):
                 assert answer == seen[-1].split("\nAssistant:")[1], "the answer and its stop token are learnt, no more"
@@ -128,7 +136,7 @@ def test_long_texts_become_windows_and_long_conversations_are_counted(tmp_path):
         text(SAYINGS[0] * 30, locator="t"),
         qa(SAYINGS[0] * 30, "x" * 9, locator="q"),
         qa("q", SAYINGS[1] * 9, locator="r"),
-    ]  # noqa: E501
+    ]
     documents, plan = prepared(
         tmp_path / "drop", replace(SETTINGS, window=64, overlap=16, mix={"text": 1.0, "qa": 1.0}), long
     )

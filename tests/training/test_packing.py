@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,4 +54,4 @@ def test_spans_cover_every_token_of_what_may_be_cut(lengths, overlap):
             continue
         assert all(0 < n <= window for _, n in mine) and mine[-1][0] + mine[-1][1] == whole
         assert set(range(whole)) == {t for s, n in mine for t in range(s, s + n)}
-        assert all(b[0] - a[0] == window - overlap for a, b in zip(mine, mine[1:], strict=False))
+        assert all(b[0] - a[0] == window - overlap for a, b in itertools.pairwise(mine))

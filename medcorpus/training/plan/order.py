@@ -97,8 +97,14 @@ def by_priority(ids: np.ndarray, weight: np.ndarray, copy: np.ndarray, seed: int
 
 
 def order(
-    ids: np.ndarray, tokens: np.ndarray, share: np.ndarray, weight: np.ndarray, groups: np.ndarray, epochs: float, seed: int
-) -> np.ndarray:  # fmt: skip
+    ids: np.ndarray,
+    tokens: np.ndarray,
+    share: np.ndarray,
+    weight: np.ndarray,
+    groups: np.ndarray,
+    epochs: float,
+    seed: int,
+) -> np.ndarray:
     """All epochs, one after the other: indices of documents in training order.
 
     `ids` uint64, `tokens` > 0, `share` >= 0, `weight` > 0 and `groups` >= 0 are [documents].

@@ -188,10 +188,14 @@ def _encoded(
 
 
 def _write_documents(documents: Documents, path: Path, pa: Any) -> None:
+    def coded(codes: np.ndarray, words: list[str]) -> Any:
+        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(words, pa.string()))
+
     named = {
-        name: pa.DictionaryArray.from_arrays(pa.array(getattr(documents, name).astype(np.int32)), pa.array(words, pa.string()))
-        for name, words in (("kind", documents.kinds), ("source", documents.sources), ("language", documents.languages))
-    }  # fmt: skip
+        "kind": coded(documents.kind, documents.kinds),
+        "source": coded(documents.source, documents.sources),
+        "language": coded(documents.language, documents.languages),
+    }
     numbers = {name: pa.array(getattr(documents, name)) for name in ("start", "length", "learnt", "fingerprint")}
     table = pa.table({"id": pa.array(documents.ids, pa.string()), **named, **numbers})
     with pa.ipc.new_file(str(path), table.schema) as writer:
