@@ -78,3 +78,21 @@ def mcqa(question: str, options: list[str], right: str, **more: Any) -> dict[str
     """A row of kind mcqa; `right` are letters."""
     keyed = [{"key": "ABCDEFGH"[i], "text": option} for i, option in enumerate(options)]
     return {"kind": "mcqa", "mcqa": {"question": question, "options": keyed, "answers": list(right)}, **more}
+
+
+def tiny(experts: int = 0, seed: int = 0, dtype: str = "float32") -> Any:
+    """A stock model of two layers: dense Qwen3, or Qwen3-MoE with experts in the last layer."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
+
+    shape = {
+        "vocab_size": tokenizer().get_vocab_size(), "hidden_size": 32, "intermediate_size": 48, "head_dim": 8,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True,
+        "max_position_embeddings": 512, "dtype": dtype,
+    }  # fmt: skip
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    if not experts:
+        return Qwen3ForCausalLM(Qwen3Config(**shape))
+    moe = {"num_experts": experts, "num_experts_per_tok": 2, "moe_intermediate_size": 48, "mlp_only_layers": [0]}
+    return Qwen3MoeForCausalLM(Qwen3MoeConfig(**shape, **moe, norm_topk_prob=True))
