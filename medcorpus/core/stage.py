@@ -127,7 +127,7 @@ class Stage:
 
     @classmethod
     def figures(cls) -> list[dict[str, str]]:
-        """A table that helps to choose a parameter, for `medcorpus stages NAME`; one dict a row, in the order of columns."""
+        """A table that helps to choose a parameter, for `medcorpus stages NAME`: one dict a row."""
         return []
 
     def notes(self) -> list[str]:

@@ -218,7 +218,7 @@ def test_a_thousand_sentences_without_spaces(base):
 
 LEAFLET = (
     "{name} {dose} mg film-coated tablets. What {name} is and what it is used for. It lowers the blood sugar of adults "
-    "with diabetes when diet and exercise are not enough. Do not take it with severe kidney disease. Swallow the tablet "
+    "with diabetes when diet and exercise are not enough. Do not take it with severe kidney disease. Swallow it "
     "whole with a glass of water during or after a meal. Tell your doctor when you feel sick for more than a week. "
     "Keep it out of the sight and reach of children and do not use it after the date on the box. "
 )
