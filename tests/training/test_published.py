@@ -26,7 +26,7 @@ def published(folder, tied=False, shared=False, experts=4, normalise=False):
         for weight in layer.mlp.parameters():
             torch.nn.init.normal_(weight, std=0.3)
     own = {
-        "model_type": KIND, "architectures": ["UpcyclingQwen2MoeForCausalLM"], "auto_map": {"AutoConfig": "theirs.Config"},
+        "model_type": KIND, "auto_map": {"AutoConfig": "theirs.Config"},
         "num_experts": experts, "num_experts_per_tok": 2, "norm_topk_prob": normalise, "decoder_sparse_step": 1,
         "moe_intermediate_size": 48, "shared_expert_intermediate_size": 48, "share_flag": shared, "language_gate": True,
         "attn_init_change": False, "mlp_only_layers": [], "router_aux_loss_coef": 0.0, "output_router_logits": False,
