@@ -109,6 +109,7 @@ class Stage:
     resources: ClassVar[Resources] = Resources()
     costly: ClassVar[bool] = False  # its output is written at once, never recomputed for a later stage
     protects: ClassVar[bool] = False  # its output no longer holds patient data (phi)
+    compiles: ClassVar[bool] = False  # `open` compiles kernels, which takes seconds the first time on a machine
     decides: ClassVar[bool] = False  # it marks rows by the reasons of the steps above (select)
 
     def __init__(self, params: Any, context: Context = Context()):

@@ -60,6 +60,7 @@ class Langid(Map):
     """Writes `language`, `script`, `language_score`; keeps what was declared."""
 
     name, version, Params = "langid", 1, LangidParams
+    compiles = True
     resources = Resources(memory_mb=600)  # model, tables and compiled kernels 190; a row of 32 MB in parts (NFD) 230
     reads = ("text", "language")
     writes = (
