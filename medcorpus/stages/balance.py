@@ -78,6 +78,7 @@ class Balance(Gather):
     """Says how often to see each row, for groups of a wanted size."""
 
     name = "balance"
+    compiles = True
     Params = BalanceParams
     reads = ("id", "text", "language", "category", "source")
     writes = (_EPOCHS, _GROUP)

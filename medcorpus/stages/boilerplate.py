@@ -60,6 +60,7 @@ class Boilerplate(Gather):
     """Counts in how many documents each line stands, and takes out what is everywhere."""
 
     name = "boilerplate"
+    compiles = True
     Params = BoilerplateParams
     reads = ("id", "kind", "text", "source")
     writes = (pa.field("text", pa.string()), _SHARE, _LINES)
