@@ -182,7 +182,7 @@ def _token(data, at, end, kinds, folds, many, seed):
         else:
             point, size = decode(data, at)
             kind = kinds[point]
-        if kind == _LETTER or kind == _MARK:  # noqa: SIM109, PLR1714 (compiled)
+        if kind == _LETTER or kind == _MARK:  # noqa: SIM109 (compiled)
             state = _stir(seed, point, folds, many)
             length, digits = 1, False
             at += size
@@ -200,7 +200,7 @@ def _token(data, at, end, kinds, folds, many, seed):
                     continue
                 point, size = decode(data, at)
                 kind = kinds[point]
-                if kind == _LETTER or kind == _MARK or kind == _DIGIT:  # noqa: SIM109, PLR1714 (compiled)
+                if kind == _LETTER or kind == _MARK or kind == _DIGIT:  # noqa: SIM109 (compiled)
                     digits |= kind == _DIGIT
                     state = _stir(state, point, folds, many)
                     length += 1

@@ -30,6 +30,8 @@ SIGNS, POINTS, UNSEEN = "+<>=±×÷≤≥≠≈¬−%‰°", ".,٫٬", "\u00ad\u
 
 def kind(char):
     category = unicodedata.category(char)
+    if any(0x20000 <= a <= ord(char) <= b for a, b in HAN_RANGES):  # assigned or not yet
+        return "lone"
     if char in SIGNS:
         return "sign"
     if char in UNSEEN or (category == "Cf" and char != "\u200b") or 0xFE00 <= ord(char) < 0xFE10:
