@@ -22,7 +22,7 @@ from tests.text.test_shingles import said
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the real data is not here")
 
 LANGUAGES = """eng_Latn zho_Hans jpn_Jpan tha_Thai khm_Khmr mya_Mymr lao_Laoo arb_Arab hin_Deva amh_Ethi hau_Latn
-rus_Cyrl fra_Latn swh_Latn vie_Latn kor_Hang tel_Telu heb_Hebr""".split()
+rus_Cyrl fra_Latn swh_Latn vie_Latn kor_Hang tel_Telu heb_Hebr""".split()  # noqa: SIM905
 DOCUMENTS, SENTENCES = 5000, 4
 
 
