@@ -76,8 +76,8 @@ class Reason:
 class Bad:
     """A row, or the rest of a file, that could not be read. Never holds its text.
 
-    A row that could be read but may not be passed on has another `reason` than quarantine, which alone counts
-    against the error budget, and its own `id` and `language`.
+    What is not broken has another `reason` than quarantine, which alone counts against the error budget: a row that
+    could be read but may not be passed on (it then has its own `id` and `language`), or has no text to pass on.
     """
 
     locator: str
@@ -109,6 +109,7 @@ class Stage:
     resources: ClassVar[Resources] = Resources()
     costly: ClassVar[bool] = False  # its output is written at once, never recomputed for a later stage
     protects: ClassVar[bool] = False  # its output no longer holds patient data (phi)
+    compiles: ClassVar[bool] = False  # `open` compiles kernels, which takes seconds the first time on a machine
     decides: ClassVar[bool] = False  # it marks rows by the reasons of the steps above (select)
 
     def __init__(self, params: Any, context: Context = Context()):
@@ -124,6 +125,11 @@ class Stage:
     def resource_digests(self) -> dict[str, str]:
         """Digests of the models, prompts and term lists that decide what is written. Part of the key."""
         return {}
+
+    @classmethod
+    def figures(cls) -> list[dict[str, str]]:
+        """A table that helps to choose a parameter, for `medcorpus stages NAME`: one dict a row."""
+        return []
 
     def notes(self) -> list[str]:
         """What the plan shows beside this step (a guessed format, a model's name)."""
@@ -169,23 +175,32 @@ class Expand(Stage):
 class Gather(Stage):
     """Decisions that need rows from everywhere, in three phases.
 
-    The engine sorts what `emit` returns by bucket, hands `resolve` all rows of a range of buckets at a
-    time, and `apply` the decisions that concern its batch. Equal things must share a bucket.
+    `emit` boils one part down to a table, which is kept: a part that did not change is never read again for
+    it. `resolve` sees all those tables at once, memory-mapped, and decides; it should walk their columns
+    from end to end and hash nothing. `apply` writes down the decisions that concern its batch, and runs again
+    only for parts whose decisions changed.
+
+    Tables instead of rows sorted into buckets by the engine: what has to lie together (a band, a group) differs
+    from stage to stage, and a column that `emit` has sorted needs only to be merged.
     """
 
     decision_fields: ClassVar[tuple[pa.Field, ...]] = ()
 
-    def emit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """For each row of `batch`, in order: `bucket` (uint8) and whatever `resolve` needs."""
+    def emit(self, batches: Iterator[pa.RecordBatch]) -> pa.Table:
+        """What `resolve` needs of one part, in any shape. There is at least one batch, which may be empty."""
         raise NotImplementedError
 
-    def resolve(self, table: pa.Table) -> pa.Table:
-        """Decisions: `part`, `row` (copied from `table`) and `decision_fields`; silent rows left out.
+    def resolve(self, parts: list[pa.Table]) -> pa.Table:
+        """Decisions: `part` (int32, place in `parts`), `row` (int64, within the part) and `decision_fields`.
 
-        `table` holds the emitted columns and `part` (int32), `row` (int64), which name the row. The
-        answer may not depend on their order or values, only on what was emitted.
+        Silent rows are left out. The answer may depend on what was emitted, not on how rows were cut into
+        parts, nor on their order.
         """
         raise NotImplementedError
+
+    def resolve_digests(self) -> dict[str, str]:
+        """Digests of what `resolve` looks at besides the parts. They make it run again, not `emit`."""
+        return {}
 
     def apply(self, batch: pa.RecordBatch, decisions: pa.Table) -> pa.RecordBatch:
         """`batch` with the decisions written down; `decisions.row` counts within this batch."""

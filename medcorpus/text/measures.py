@@ -64,18 +64,18 @@ _NGRAM = 5
 _BARE_WORDS, _BAR_WORDS, _BARS = 3, 4, 2
 _HAN_WORD, _UNSPACED_WORD, _ENDLESS = 2, 4, 1 << 60  # characters a word
 
-_BREAKS = "\n\r\v\f\x85\u2028\u2029"  # mandatory breaks of UAX 14
-_SPACES = "\t \xa0\u1680\u202f\u205f\u3000\u200b" + "".join(map(chr, range(0x2000, 0x200B)))
+BREAKS = "\n\r\v\f\x85\u2028\u2029"  # mandatory breaks of UAX 14
+SPACES = "\t \xa0\u1680\u202f\u205f\u3000\u200b" + "".join(map(chr, range(0x2000, 0x200B)))
 _SOFT_CHARS = "&'’-‐‑/་༌፡"  # may stand inside a name; the last three part syllables and words
 _SYMBOL_CHARS = "#*@\\_"
 _ITEM_ENDS = "•·»›→►▸▶●■◆"
 _BAR_CHARS = "|¦>"
-_HAN_RANGES = (
+HAN_RANGES = (
     (0x3005, 0x3007), (0x3041, 0x3096), (0x309D, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x312F), (0x31A0, 0x31BF),
     (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x1AFF0, 0x1B16F),
     (0x20000, 0x2FA1F), (0x30000, 0x323AF),
 )  # fmt: skip
-_UNSPACED_RANGES = (  # Thai, Lao, Tibetan, Burmese with its extensions, Khmer
+UNSPACED_RANGES = (  # Thai, Lao, Tibetan, Burmese with its extensions, Khmer
     (0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0x1780, 0x17FF),
 )  # fmt: skip
 
@@ -116,17 +116,17 @@ def classes() -> np.ndarray:
     table[joins] = _JOIN
     table[0xE0001:0xE0080] = _JOIN  # tags
     table[0xE0100:0xE01F0] = _MARK  # variation selectors
-    for ranges, kind in ((_HAN_RANGES, _HAN), (_UNSPACED_RANGES, _UNSPACED)):
+    for ranges, kind in ((HAN_RANGES, _HAN), (UNSPACED_RANGES, _UNSPACED)):
         for first, last in ranges:
             block = table[first : last + 1]
             block[(block == _LETTER) | (first >= 0x20000)] = kind
     table[0x3007] = _HAN
     for chars, kind in (
-        (_SPACES, _SPACE), (_BREAKS, _BREAK), (_SOFT_CHARS, _SOFT), (_SYMBOL_CHARS, _SYMBOL), ("{", _OPEN),
+        (SPACES, _SPACE), (BREAKS, _BREAK), (_SOFT_CHARS, _SOFT), (_SYMBOL_CHARS, _SYMBOL), ("{", _OPEN),
         ("}", _CLOSE),
     ):  # fmt: skip
         table[[ord(char) for char in chars]] = kind
-    table[[ord(char) for char in _BREAKS + _ITEM_ENDS + _BAR_CHARS]] |= _ENDS
+    table[[ord(char) for char in BREAKS + _ITEM_ENDS + _BAR_CHARS]] |= _ENDS
     table[[ord(char) for char in _BAR_CHARS]] |= _BAR
     table.flags.writeable = False
     return table
