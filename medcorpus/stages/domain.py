@@ -56,13 +56,18 @@ def _not_medical(batch: pa.RecordBatch, params: DomainParams, _: tuple[str, ...]
         if limit is not None:
             drops = pc.or_(drops, pc.less(batch[column], pa.scalar(limit, batch[column].type)))
     if params.preset == "mmedc":
-        place = pc.index_in(batch["language"], pa.array(list(MMEDC)))
-        terms, density = (pa.array([limits[which] for limits in MMEDC.values()]).take(place) for which in (0, 1))
-        few = pc.or_(
-            pc.less(batch["domain_terms"], terms), pc.less(batch["domain_density"], density.cast(pa.float32()))
-        )
-        drops = pc.if_else(pc.is_valid(place), few, drops)
+        known = pc.is_in(batch["language"], pa.array(list(MMEDC)))
+        drops = pc.if_else(known, pc.invert(keeps_mmedc(batch)), drops)
     return drops
+
+
+def keeps_mmedc(batch: pa.RecordBatch) -> pa.Array:
+    """Rows of `domain` that MMedC's rule would keep; none of languages for which it has no limits."""
+    place = pc.index_in(batch["language"], pa.array(list(MMEDC)))
+    terms, density = (pa.array([limits[which] for limits in MMEDC.values()]).take(place) for which in (0, 1))
+    enough = pc.greater_equal(batch["domain_terms"], terms)
+    dense = pc.greater_equal(batch["domain_density"], density.cast(pa.float32()))
+    return pc.fill_null(pc.and_(enough, dense), False)
 
 
 class Domain(Map):

@@ -19,6 +19,7 @@ import json
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -91,7 +92,7 @@ def load(path: Path) -> DomainModel:
     try:
         with np.load(path, allow_pickle=False) as file:
             weights, head = file["weights"], json.loads(file["head"].tobytes())
-    except (ValueError, OSError, KeyError, EOFError, __import__("zipfile").BadZipFile) as error:
+    except (ValueError, OSError, KeyError, EOFError, BadZipFile) as error:
         raise Fatal(f"{path.name} is not a domain model, or cut short ({error}); make one with `fit domain`") from None
     if (head.get("version"), head.get("bits")) != (VERSION, BITS):
         raise Fatal(f"{path.name} was made for version {head.get('version')} of the features, this is {VERSION}")
@@ -116,7 +117,9 @@ def train(
     """Weights (float32[2**BITS]) and intercept from texts, whether each is medical, and what each counts."""
     data, offsets, _ = buffers(array)
     order = np.random.RandomState(seed).permutation(len(array))
-    return _train(data, offsets, medical.astype(np.float64), weight.astype(np.float64), order, classes(), epochs, lr, l2)
+    return _train(
+        data, offsets, medical.astype(np.float64), weight.astype(np.float64), order, classes(), epochs, lr, l2
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -148,7 +151,7 @@ def _features(data, at, end, table, out):
             point, width = decode(data, at)
             entry = np.int64(table[point])
             kind = entry >> _KIND & 7
-            if kind == _BLANK or kind == _CHAR or (kind == _WORD and not word):
+            if kind == _BLANK or kind == _CHAR or (kind == _WORD and not word):  # noqa: SIM109
                 break
         out[count] = state >> _SHIFT
         count += 1

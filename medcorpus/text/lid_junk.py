@@ -42,8 +42,9 @@ struct $a { unsigned $b; const char *$c; };¦@$a.$b¦print($v)¦assert $v, $w
 if not $a:¦if $v is None:¦if not isinstance($a, $b):¦if isinstance($a, ($b, $c)):¦if $a in $b and not $c:¦elif $v:
 for $a in $b:¦for $a, $b in $c.items():¦for $a in range($n):¦with $a.$b($v) as $c:¦try:  $a.$b()¦except ${a}Error as $b:
 return $a¦return [$a for $a in $b if $v]¦return ($a, $b)¦return $a in self.$b¦return self.$a($v, $b=$w)¦yield $a, $b
-$a, $b = $c¦$a = $b or $v¦$a = $b if $v else $c¦$a += $v¦lambda $a: $v¦class $a:¦class $a($b):¦del $a[$v]¦raise ${a}Warning,
-'$a': '$b',¦"$a": $v,¦$a=$b, $c=$v)¦assert $a is not None and $b¦from $a import $b, $c¦import $a.$b as $c¦print("$a", $b)
+$a, $b = $c¦$a = $b or $v¦$a = $b if $v else $c¦$a += $v¦lambda $a: $v¦class $a:¦class $a($b):¦del $a[$v]
+raise ${a}Warning,¦'$a': '$b',¦"$a": $v,¦$a=$b, $c=$v)¦assert $a is not None and $b¦from $a import $b, $c
+import $a.$b as $c¦print("$a", $b)
 def $a(self):¦def $a(self, $b: $c) -> $a:¦self.$a.$b = $c¦@$a¦not $a and not $b:¦or $a == '$b' and $c:¦and $a.$b($v)
 extern void $a (void);¦unsigned long $a,¦char* $a,¦template <class $a, class $b>¦int $a;¦public $a $b() throws $c {
 let $a: $b = $v;¦fn $a(&self, $b: $c) -> $a {¦match $a {¦func ($a *$b) $c() error {¦foreach ($$a as $$b) {¦echo $$a;
@@ -56,7 +57,8 @@ document.getElementById('$a').addEventListener('$b', function(e) { $v; });¦.$a-
 module.exports = { $a, $b };¦font-$a: $b; line-height: 1.$n em; text-align: $c;
 $a-$b: $c;¦$a-$b:${n}px ${n}px¦.$a .$b, .$c{$a:$b}¦$a:not(.$b):$c {¦--$a-$b: var(--$c);¦@import url("$a/$b.css");
 display: $a; position: $b; float: $c;¦$a{font-family:"$b",$c,sans-serif;color:#$n}¦if (typeof $a === "$b") return;
-$a.$b = $a.$b || {};¦return $a ? $b : $c;¦var $a = this.$b, $c = $v;¦for (var $a in $b) {¦new $a($b).$c();¦default: break;
+$a.$b = $a.$b || {};¦return $a ? $b : $c;¦var $a = this.$b, $c = $v;¦for (var $a in $b) {¦new $a($b).$c();
+default: break;
 """
 _MARKUP = """
 <div class="$a $b" id="$c">¦<a href="/$a/$b.html"><img src="$c.png" /></a>¦</$a></$b>¦$a: {$b: $c}

@@ -39,7 +39,10 @@ _POINT, _KIND, _SPECIAL = 0x1FFFFF, 21, 31
 _SIGMA, _FINAL_SIGMA = 0x3C3, 0x3C2
 _UNSPACED = ("Hani", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Bopo", "Yiii")
 
-_VOWEL_POINTS = ((0x591, 0x5BE), (0x5BF, 0x5C0), (0x5C1, 0x5C3), (0x5C4, 0x5C6), (0x5C7, 0x5C8), (0x640, 0x641), (0x64B, 0x660), (0x670, 0x671))  # fmt: skip
+_VOWEL_POINTS = (  # and the sign that stretches an Arabic word
+    (0x591, 0x5BE), (0x5BF, 0x5C0), (0x5C1, 0x5C3), (0x5C4, 0x5C6), (0x5C7, 0x5C8), (0x640, 0x641), (0x64B, 0x660),
+    (0x670, 0x671),
+)  # fmt: skip
 
 _PRIME, _SEED = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xCBF29CE484222325)
 _STEM = np.uint64(0x5851F42D4C957F2D)  # parts the hash of a stem from that of the same letters as a token
@@ -114,7 +117,7 @@ def tokens(term: str) -> list[tuple[str, bool]]:
     for char in lower:
         entry = int(table[ord(char)])
         kind, point = entry >> _KIND & 7, chr(entry & _POINT)
-        if kind == _WORD and not open_word or kind == _CHAR:
+        if (kind == _WORD and not open_word) or kind == _CHAR:
             made.append(point)
             stems.append(False)
         elif made and (kind == _WORD or (kind == _MARK and not stems[-1])):
@@ -283,7 +286,7 @@ def _tokenise(data, at, end, chars, have, tables, stems, keys, hashes, others, s
             kind = np.int64(table[point]) >> _KIND & 7
             if kind != _WORD and kind != _CHAR:
                 at += width
-                chars += 1
+                chars += 2 if kinds[point] & nfc.SPLIT else 1
                 starter = np.int64(-1)
                 continue
             word, stop = kind == _WORD, chars
@@ -371,9 +374,7 @@ def _count(data, offsets, tables, first, stems, keys, terms, longest, size):
         at, end = offsets[row], offsets[row + 1]
         have, chars, hits, distinct, covered = 0, 0, 0, 0, 0
         while True:
-            at, chars, have = _tokenise(
-                data, at, end, chars, have, tables, stems, keys, hashes, others, starts, stops
-            )
+            at, chars, have = _tokenise(data, at, end, chars, have, tables, stems, keys, hashes, others, starts, stops)
             if at < 0:
                 doubtful[row] = True
                 break

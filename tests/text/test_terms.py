@@ -53,7 +53,7 @@ def fits(token, wanted, stems):
         return token == word
     # a stem ends where a character of the text ended, and stands for words, not for characters of a Thai run
     longest = max((s for s in stems if token.startswith(s)), key=len, default=None)
-    return longest == word and not (NAMES[TABLE[ord(token[0])]] in UNSPACED)
+    return longest == word and NAMES[TABLE[ord(token[0])]] not in UNSPACED
 
 
 def oracle(text, listed):
