@@ -37,8 +37,9 @@ def test_operations_are_what_torch_counts(name, what):
     with FlopCounterMode(display=False) as backward:
         total.backward()
     found = sizes.flops_per_token(model, context=16)  # eager attention computes the masked half too
-    assert found.forward == pytest.approx(forward.get_total_flops() / 32, rel=1e-9)
-    assert found.training == pytest.approx((forward.get_total_flops() + backward.get_total_flops()) / 32, rel=1e-9)
+    counted = forward.get_total_flops() / 32, (forward.get_total_flops() + backward.get_total_flops()) / 32
+    angles = model.model.layers[0].self_attn.head_dim  # older transformers get them by a product of matrices
+    assert found == pytest.approx(counted, rel=1e-9, abs=angles)
 
 
 def test_full_training_is_three_times_forward_and_scoring_less_costs_less():
