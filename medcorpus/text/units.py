@@ -85,10 +85,10 @@ def without(array: pa.Array | pa.ChunkedArray, found: Units, gone: np.ndarray) -
 
 @cache
 def _kinds() -> np.ndarray:
-    """uint8 per code point. Beyond the first two planes all up to U+3FFFF are Han, some not assigned yet."""
+    """uint8 per code point. All of U+20000 to U+3FFFF is Han, some not assigned yet; U+E0100 on: marks."""
     table = np.full(0x110000, _SOLID, np.uint8)
     table[[point for point in range(0x20000) if unicodedata.category(chr(point))[0] in "LMN"]] = _WORD
-    table[0x20000:0x40000] = _WORD
+    table[0x20000:0x40000] = table[0xE0100:0xE01F0] = _WORD
     table[[ord(char) for char in SPACES]] = _SPACE
     table[[ord(char) for char in BREAKS]] = _BREAK
     table[0x2029] = _PARAGRAPH
