@@ -122,6 +122,12 @@ def open_template(name: str, folder: Path) -> Template:
     return Chat(source, special)
 
 
+def stop_token(folder: Path) -> str:
+    """The token that ends a document, by the tokenizer in `folder`."""
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    return _word(config.get("eos_token"))
+
+
 def _word(token: Any) -> str:
     return (token.get("content") or "") if isinstance(token, dict) else (token or "")
 
