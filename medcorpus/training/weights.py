@@ -46,6 +46,12 @@ def load(folder: Path, dtype: torch.dtype | str = "auto") -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, trust_remote_code=False)
 
 
+def save(model: PreTrainedModel, folder: Path) -> None:
+    """Write a model into `folder` as transformers does, without a progress bar."""
+    logging.disable_progress_bar()
+    model.save_pretrained(folder)
+
+
 class Checkpoint:
     """The tensors of a folder with one or more safetensors files, by name."""
 
