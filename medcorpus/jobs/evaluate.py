@@ -24,7 +24,9 @@ class EvaluateParams(Params):
     """What `evaluate` may be told."""
 
     exams: list[str] = Field(default_factory=list, description="Sources to ask questions of; all with such rows when empty.")  # fmt: skip # noqa: E501
-    split: list[str] = Field(["test"], min_length=1, description="Splits that are asked; tune steps never learn from them.")
+    split: list[str] = Field(
+        ["test"], min_length=1, description="Splits that are asked; tune steps never learn from them."
+    )
     score: Literal["letters", "texts"] = Field("letters", description="What is compared: the options' letters, or their texts.")  # fmt: skip # noqa: E501
     most: int = Field(0, ge=0, description="Questions a language at most, drawn by id; 0 is all.")
     template: Literal["chat", "apollo"] | None = Field(None, description="As in tune; that of the tune step above when left out.")  # fmt: skip # noqa: E501
@@ -48,7 +50,7 @@ class Evaluate(Job):
         """
         from tokenizers import Tokenizer
 
-        from medcorpus.training.evaluate_items import Item, write_items
+        from medcorpus.training.plan.items import Item, write_items
         from medcorpus.training.plan.template import LETTERS, open_template, question, right
         from medcorpus.training.plan.tokens import fingerprint
 

@@ -19,7 +19,9 @@ class ExportParams(Params):
     """What `export` may be told."""
 
     format: Literal["transformers"] = Field("transformers", description="The kind of checkpoint.")
-    dtype: Literal["keep", "bf16", "fp32"] = Field("keep", description="Type of the weights; bf16 rounds those of fp32.")
+    dtype: Literal["keep", "bf16", "fp32"] = Field(
+        "keep", description="Type of the weights; bf16 rounds those of fp32."
+    )
 
 
 class Export(Job):

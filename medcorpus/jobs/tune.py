@@ -6,9 +6,9 @@
       id: stage2
 
 A key of `mix` is a kind of rows (text, qa, dialogue, mcqa), `instruction` (qa and dialogue) or `<kind>/<source>`; its
-number says how often an epoch sees their tokens: 1 all, 0.1 a tenth (in the next epoch another tenth), 2 all twice. Rows
-of kind text are learnt whole, in windows; of a conversation the answers are learnt; an exam's answer is its letter. Each
-step begins with the weights of the one before and a fresh optimizer. A step may be left out.
+number says how often an epoch sees their tokens: 1 all, 0.1 a tenth (in the next epoch another tenth), 2 all twice.
+Rows of kind text are learnt whole, in windows; of a conversation the answers are learnt; an exam's answer is its
+letter. Each step begins with the weights of the one before and a fresh optimizer. A step may be left out.
 """
 
 from collections.abc import Iterator
@@ -51,14 +51,19 @@ class TuneParams(Params):
     temperature: float = Field(3.3, ge=1, description="Shares of languages grow with n^(1/temperature).")
     max_epochs: float = Field(4.0, gt=0, description="How often unimax may show one language's rows in an epoch.")
     priority: dict[str, float] = Field(
-        default_factory=dict, description="Key as in `mix` -> weight (else 1) of being drawn early, without replacement."
+        default_factory=dict,
+        description="Key as in `mix` -> weight (else 1) of being drawn early, without replacement.",
     )
-    window: int = Field(2048, ge=8, description="Tokens of a row; documents are packed into rows and do not see each other.")
+    window: int = Field(
+        2048, ge=8, description="Tokens of a row; documents are packed into rows and do not see each other."
+    )
     overlap: int = Field(0, ge=0, description="Tokens that windows of a long text share (MMedC: 512 of 2048).")
     too_long: Literal["drop", "cut"] = Field("drop", description="A conversation longer than the window is left out, or cut.")  # fmt: skip # noqa: E501
     packed: bool = Field(True, description="Several documents in a row.")
     batch_tokens: int = Field(131_072, ge=8, description="Tokens of a step, on all devices together.")
-    heldout: float = Field(0.0, ge=0, lt=1, description="Share of the documents kept apart, to judge the step by their loss.")
+    heldout: float = Field(
+        0.0, ge=0, lt=1, description="Share of the documents kept apart, to judge the step by their loss."
+    )
     template: Literal["chat", "apollo"] = Field("chat", description="The model's own chat template, or `User:` / `Assistant:`.")  # fmt: skip # noqa: E501
     rationale: bool = Field(False, description="Learn the reason below an exam's answer too.")
     exams_seen: Literal["refuse", "drop"] = Field(
@@ -74,7 +79,11 @@ class TuneParams(Params):
     weight_decay: float = Field(0.1, ge=0, description="Of matrices; never of norms, biases and routers.")
     betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW's memory of gradients and their squares.")
     clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
-    train: Literal["all", "lora"] | int = Field("all", description="What is trained: all, low-rank adapters, or so many last layers.")  # fmt: skip # noqa: E501
+    train: Literal["full", "last", "moe", "lora"] = Field(
+        "full", description="What is trained: all, the last layers, experts and routers, or low-rank adapters."
+    )
+    last_layers: int = Field(2, ge=1, description="How many layers `train: last` trains.")
+    lora_rank: int = Field(16, ge=1, description="Rank of the adapters of `train: lora`.")
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the weights; the optimizer keeps fp32 masters.")
     routing: Routing = Field(Routing(), description="train: hybrid or free; balance, z, language: auxiliary losses.")
     evaluate_every: int = Field(0, ge=0, description="Steps between losses of the held-out documents; 0: at the end.")
@@ -82,7 +91,9 @@ class TuneParams(Params):
     optimizer: Literal["fresh", "carried"] = Field("fresh", description="Its state at the start: none, or that of the tune before.")  # fmt: skip # noqa: E501
     seed: int = Field(0, description="Of the order of the rows and of chance in the model.")
     micro_tokens: int = speed(8192, ge=1, description="Tokens a device works on at a time.")
-    checkpointing: bool = speed(False, description="Compute activations again in the backward pass: slower, less memory.")
+    checkpointing: bool = speed(
+        False, description="Compute activations again in the backward pass: slower, less memory."
+    )
     attention: Literal["auto", "block", "varlen"] = speed("auto", description="How documents of a row are kept apart.")
     save_every: int = speed(500, ge=1, description="Steps between checkpoints.")
     keep_last: int = speed(2, ge=1, description="Checkpoints kept, besides the best.")
@@ -147,18 +158,18 @@ class Tune(Job):
 
         settings = Settings(**{name: getattr(params, name) for name in PLANNED})
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        documents = write_tokens(
-            _of_mix(inputs, self._kinds(facts["earlier"])), tokenizer, template, stop_token(folder), out, left_out, params.rationale
-        )  # fmt: skip # noqa: E501
+        rows = _of_mix(inputs, self._kinds(facts["earlier"]))
+        documents = write_tokens(rows, tokenizer, template, stop_token(folder), out, left_out, params.rationale)
         if met and params.exams_seen == "refuse":
             raise Fatal(
-                f"{self.context.step}: {len(met):,} rows to train on are questions of an evaluate step, such as {met[0]} "
-                "(`medcorpus explain` shows it); their accuracy would mean nothing. Take them out of the data, or say "
+                f"{self.context.step}: {len(met):,} rows to train on are questions of an evaluate step, such as "
+                f"{met[0]} (`medcorpus explain` shows it); their accuracy would mean nothing. Take them out of the data, or say "
                 "`exams_seen: drop`"
             )
         try:
             earlier = [(mix, params.replay) for mix in facts["earlier"]] if params.replay else []
-            plan = build(documents, settings, out, facts["experts"], facts["expert_names"], earlier)
+            made_of = {"template": template.digest, "shards": facts["shards"]}
+            return build(documents, settings, out, facts["experts"], facts["expert_names"], earlier, made_of)
         except KeyError as error:
             kinds = sorted({*documents.kinds, *(f"{k}/{s}" for k in documents.kinds for s in documents.sources)})
             raise RecipeError(
@@ -167,7 +178,6 @@ class Tune(Job):
             ) from error
         except ValueError as error:
             raise Fatal(f"{self.context.step}: {error}") from error
-        return plan | {"template": template.digest, "shards": facts["shards"]}
 
     def _kinds(self, earlier: list[dict[str, float]]) -> set[str]:
         """Kinds of rows that the mix, or what is replayed, can use."""

@@ -32,7 +32,9 @@ class UpcycleParams(Params):
     layers: int | None = Field(2, ge=1, description="So many of the last layers become mixtures; all when null.")
     top_k: int = Field(2, ge=1, description="Experts that work on a token.")
     normalise: bool = Field(True, description="Weights of the experts sum to 1, so the model begins undamaged.")
-    shared: bool = Field(False, description="One more expert that always works (language-specific routing of the paper).")
+    shared: bool = Field(
+        False, description="One more expert that always works (language-specific routing of the paper)."
+    )
     noise: float = Field(0.0, ge=0, description="Noise on the copies, relative to the spread of the weights.")
     drop: float = Field(0.0, ge=0, le=1, description="Share of every copy's columns drawn anew (drop-upcycling).")
     router: Literal["zero", "hidden"] = Field(

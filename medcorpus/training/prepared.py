@@ -16,6 +16,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from medcorpus.core.errors import Fatal, RecipeError, nearest
 from medcorpus.training.checkpoint import digest_of, read_manifest
 
@@ -31,13 +33,14 @@ class Step:
     id: str
     stage: str
     key: str
+    data_key: str
     params: dict[str, Any]
     model_from: str | None  # id of the step whose model it takes; None: the base
 
     @property
     def data(self) -> Path:
         """What it reads."""
-        return self.root / "data" / f"{self.id}-{self.key[:8]}"
+        return self.root / "data" / f"{self.id}-{self.data_key[:8]}"
 
     @property
     def out(self) -> Path:
@@ -58,11 +61,13 @@ class Prepared:
         try:
             self.about: dict[str, Any] = json.loads((root / FILE).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RecipeError(f"{root} is no prepared training: `medcorpus train RECIPE --prepare DIR` makes one") from None
+            raise RecipeError(
+                f"{root} is no prepared training: `medcorpus train RECIPE --prepare DIR` makes one"
+            ) from None
         if self.about.get("format") != FORMAT:
             raise Fatal(f"{root} was prepared by another version (format {self.about.get('format')}); prepare it again")
         self.root = root
-        self.steps = [Step(root, **{**step, "params": step["params"]}) for step in self.about["steps"]]
+        self.steps = [Step(root, **step) for step in self.about["steps"]]
 
     @cached_property
     def by_id(self) -> dict[str, Step]:
@@ -89,14 +94,12 @@ class Prepared:
     def lineage(self, step: Step) -> dict[str, str]:
         """Digests, taken now, of everything that decides what a tune step makes."""
         plan = json.loads((step.data / "plan.json").read_text(encoding="utf-8"))
-        if blake2b((step.data / "plan.npy").read_bytes(), digest_size=16).hexdigest() != plan["file_digest"]:
-            raise Fatal(f"{step.data}/plan.npy has changed since it was planned; prepare the training again")
         return {
             "shards": plan["shards"],
             "tokenizer": digest_of(self.root / "tokenizer" / "tokenizer.json"),
             "template": plan["template"],
-            "plan": plan["file_digest"],
-            "settings": _digest(step.params),
+            "plan": blake2b(np.load(step.data / "plan.npy").tobytes(), digest_size=16).hexdigest(),
+            "settings": step.key,
             "code": code(),
             "base": digest_of(self.model_before(step) / "manifest.json"),
         }
@@ -109,7 +112,3 @@ def code() -> str:
     for path in sorted(root.rglob("*.py")):
         made.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
     return made.hexdigest()
-
-
-def _digest(value: Any) -> str:
-    return blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()

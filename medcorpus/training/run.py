@@ -11,14 +11,16 @@ import torch
 
 from medcorpus.core.errors import Fatal
 from medcorpus.core.log import event
-from medcorpus.training import analysis, attention, base, checkpoint, evaluate, precision, routing, sizes, upcycle, weights
+from medcorpus.training import attention, base, checkpoint, evaluate, precision, routing, sizes, upcycle, weights
 from medcorpus.training.devices import Devices, restore, whole
-from medcorpus.training.loop import Loop, Schedule, Tuning, digest, groups
+from medcorpus.training.loop import Loop, Schedule, Tuning, digest
 from medcorpus.training.prepared import Prepared, Step
 from medcorpus.training.reader import Reader
 
 
-def run(prepared: Prepared, devices: Devices, until: str | None = None, accepted: tuple[str, ...] = ()) -> dict[str, Any]:
+def run(
+    prepared: Prepared, devices: Devices, until: str | None = None, accepted: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Do what is missing; returns the result of every step by id. Raises Stopped and MedcorpusError."""
     with_weights(prepared, devices)
     results = {}
@@ -37,7 +39,10 @@ def with_weights(prepared: Prepared, devices: Devices) -> None:
     """A base with random weights is made here, where torch is: the folder prepared holds its sizes only."""
     about, folder = prepared.about["base"], prepared.root / "base"
     if devices.first and about.get("init") == "random" and not (folder / checkpoint.MANIFEST).exists():
-        checkpoint.publish(folder, lambda made: base.create(about, prepared.root / "tokenizer", made), {})
+        settings = {name: about[name] for name in ("kind", "tied", "seed") if name in about}
+        sizes_of = {name: value for name, value in about.items() if name in base.SIZES}
+        tokenizer = prepared.root / "tokenizer"
+        checkpoint.publish(folder, lambda made: _inside(made, lambda new: base.build(new, tokenizer, sizes_of, **settings)), {})  # fmt: skip # noqa: E501
     devices.wait()
 
 
@@ -53,17 +58,16 @@ def upcycled(prepared: Prepared, step: Step, out: Path, devices: Devices, accept
     made: dict[str, Any] = {}
 
     def fill(folder: Path) -> None:
-        made.update(upcycle.upcycle(dense, folder / "made", plan, texts))
-        for path in (folder / "made").iterdir():
-            path.rename(folder / path.name)
-        (folder / "made").rmdir()
+        _inside(folder, lambda new: made.update(upcycle.upcycle(dense, new, plan, texts)))
 
     checkpoint.publish(out / "model", fill, {})
     found = upcycle.parity(dense, out / "model")
     event(f"parity with the dense model: largest difference {found.difference:.3g} of {found.largest:.3g}")
     varied = plan.noise or plan.drop or plan.shared or not plan.normalise
     if found.relative > 1e-5 and not varied:
-        raise Fatal(f"{step.id}: the mixture does not equal the dense model ({found.relative:.2g} of the largest logit)")
+        raise Fatal(
+            f"{step.id}: the mixture does not equal the dense model ({found.relative:.2g} of the largest logit)"
+        )
     return made | {"parity": found._asdict()}
 
 
@@ -88,51 +92,85 @@ def _texts(prepared: Prepared, step: Step) -> dict[int, torch.Tensor]:
 
 
 def tuned(prepared: Prepared, step: Step, out: Path, devices: Devices, accepted: tuple[str, ...]) -> dict[str, Any]:
-    """One tune step, from the model before it (with a fresh optimizer) to `model/`."""
-    params, before = step.params, prepared.model_before(step)
+    """One tune step, from the model before it to `model/`."""
     loop = open_loop(prepared, step, out, devices, accepted)
     loop.resume()
     figures = loop.run()
-    if params["hand_over"] == "best" and loop.best["checkpoint"]:
+    if step.params["hand_over"] == "best" and loop.best["checkpoint"]:
         restore(out / "checkpoints" / loop.best["checkpoint"], loop.objective, loop.optimizer)
-    made = {"digest": digest(loop.stock), **figures, "routing": _routed(loop, out, devices)}
-    full = {name: whole(p.detach()).cpu() for name, p in loop.stock.named_parameters()} if devices.world > 1 else None
+    made = {"digest": digest(loop.stock), **figures}
+    hand_over(loop, prepared.model_before(step), out / "model")
+    return made
+
+
+def hand_over(loop: Loop, before: Path, folder: Path) -> None:
+    """The tuned model as a stock checkpoint: adapters merged, shards gathered, our router taken out."""
+    devices = loop.devices
+    if devices.world > 1:
+        full = {name: whole(p.detach()).cpu() for name, p in loop.stock.named_parameters()}
+        if devices.first:
+            model = weights.load(before, loop.stock.dtype)
+            model.load_state_dict(full, strict=False)  # tied weights are there once
+    else:
+        routing.remove(loop.stock)
+        model = precision.merged(loop.stock)
     if devices.first:
 
-        def fill(folder: Path) -> None:
-            precision.finished(loop.stock).save_pretrained(folder, state_dict=full)
-            weights.copy_beside(before, folder)
+        def fill(made: Path) -> None:
+            weights.save(model, made)
+            weights.copy_beside(before, made)
 
-        checkpoint.publish(out / "model", fill, {})
-        shutil.rmtree(out / "checkpoints")
+        checkpoint.publish(folder, fill, {})
     devices.wait()
-    return made
 
 
 def open_loop(prepared: Prepared, step: Step, out: Path, devices: Devices, accepted: tuple[str, ...]) -> Loop:
     """Model, optimizer and plan of a tune step, ready to begin or go on."""
-    params, before = step.params, prepared.model_before(step)
+    params, before, reader = step.params, prepared.model_before(step), Reader(step.data)
     torch.manual_seed(params["seed"])
     model = weights.load(before, torch.float32 if params["precision"] == "fp32" else torch.bfloat16)
-    reader = Reader(step.data)
-    if (longest := getattr(model.config, "max_position_embeddings", None)) and reader.window > longest:
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if longest and reader.window > longest:
         raise Fatal(f"{step.id}: windows of {reader.window} tokens, but the model reads at most {longest}")
-    if int(reader.tokens.max(initial=0)) >= model.config.vocab_size:
-        raise Fatal(f"{step.id}: the tokenizer knows words that the model does not: it belongs to another model")
-    model = precision.prepare(model, params["train"], params["checkpointing"])
-    routing.install(model, routing.Routing(**params["routing"]), reader.languages)
+    weights.check_tokenizer(prepared.root / "tokenizer", model.get_input_embeddings().num_embeddings)
+    model = precision.trainable(model, params["train"], params["last_layers"], params["lora_rank"])
+    precision.checkpointing(model, int(params["checkpointing"]))
+    micro_rows = max(1, params["micro_tokens"] // reader.window)
+    _check_memory(model, micro_rows * reader.window, params, devices)
+    kinds = {name: params["routing"][name] for name in ("train", "balance", "z", "language")}
+    routing.install(model, routing.Routing(**kinds), reader.languages)
     attention.install(model, params["attention"])
-    found = groups(model, params["rates"], params["weight_decay"])
-    optimizer = precision.optimizer(found, tuple(params["betas"]))
+    groups = precision.groups(model, 1.0, params["weight_decay"], **params["rates"])
+    optimizer = precision.MasterAdamW(groups, betas=tuple(params["betas"]))
+    seen, scored = reader.context()
     tuning = Tuning(
-        schedule=Schedule(**params["schedule"]),
-        flops_per_token=sizes.flops_per_token(model.config, reader.window),
-        device_flops=params["device_flops"] or sizes.device_flops(devices.device),
-        **{name: params[name] for name in ("weight_decay", "clip", "save_every", "keep_last", "log_every", "evaluate_every", "seed")},  # noqa: E501
-        betas=tuple(params["betas"]),
-        micro_rows=max(1, params["micro_tokens"] // reader.window),
+        schedule=Schedule(params["lr"], params["schedule"], params["warmup"], params["floor"]),
+        flops_per_token=sizes.flops_per_token(model, seen, scored).training,
+        device_flops=params["device_flops"] or devices.peak() or 0.0,
+        micro_rows=micro_rows,
+        **{name: params[name] for name in ("clip", "save_every", "keep_last", "log_every", "evaluate_every", "seed")},
     )
-    return Loop(model, optimizer, step.data, out, tuning, devices, prepared.lineage(step), accepted)
+    loop = Loop(model, optimizer, step.data, out, tuning, devices, prepared.lineage(step), accepted)
+    if params["optimizer"] == "carried":
+        _carry(prepared, step, loop)
+    return loop
+
+
+def _check_memory(model: torch.nn.Module, tokens: int, params: dict[str, Any], devices: Devices) -> None:
+    """Raise Fatal now rather than hours later."""
+    size = 4 if params["precision"] == "fp32" else 2
+    need = sizes.memory(model, tokens, size, int(params["checkpointing"]))
+    where = "this machine" if devices.world == 1 else f"all {devices.world} devices"
+    sizes.check_memory(need, sizes.available(devices.device) * devices.world, where)
+
+
+def _carry(prepared: Prepared, step: Step, loop: Loop) -> None:
+    """The optimizer's state of the tune before, as its last checkpoint has it."""
+    before = prepared.by_id.get(step.model_from or "")
+    found = checkpoint.newest(before.out / "checkpoints", event) if before else None
+    if found is None:
+        raise Fatal(f"{step.id}: `optimizer: carried` needs a tune step directly above, with a checkpoint")
+    restore(found[0], loop.objective, loop.optimizer, weights=False)
 
 
 def again(prepared: Prepared, id: str, devices: Devices) -> dict[str, Any]:
@@ -193,6 +231,25 @@ def exported(prepared: Prepared, step: Step, out: Path, devices: Devices, accept
     return {"folder": str(link), "parity": found._asdict(), "vocabulary": len(tokenizer)}
 
 
+def _report_routing(model: torch.nn.Module, experts: list[str], out: Path) -> dict[str, Any] | None:
+    """What the routers did, beside the result; the figure too where matplotlib is installed. None for a dense model."""
+    counts = routing.statistics(model)
+    if counts is None:
+        return None
+    own, known = counts.own.sum(axis=0), counts.known.sum(axis=0)
+    shares = {name: float(own[i] / known[i]) for i, name in enumerate(counts.languages) if known[i]}
+    return {"experts": experts, "own_first": float(own.sum() / max(1, known.sum())), "own_first_by_language": shares}
+
+
+def _inside(folder: Path, make: Callable[[Path], Any]) -> None:
+    """Let `make` write a folder of its own, and have its files in `folder`."""
+    made = folder / "made"
+    make(made)
+    for path in made.iterdir():
+        path.rename(folder / path.name)
+    made.rmdir()
+
+
 STAGES: dict[str, Callable[..., dict[str, Any]]] = {
     "upcycle": upcycled,
     "tune": tuned,
@@ -206,3 +263,42 @@ def _publish_json(path: Path, value: Any) -> None:
     made = path.with_name(f".{path.name}.tmp")
     made.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     made.replace(path)
+
+
+def shown(prepared: Prepared, results: dict[str, Any]) -> str:
+    """Results for a person: a paragraph a step."""
+    lines = []
+    for step in prepared.steps:
+        result = results.get(step.id)
+        if result is None:
+            continue
+        lines += ["", f"{step.id} ({step.stage})"]
+        if step.stage == "tune":
+            held = f", best held-out loss {result['best']['loss']:.4f}" if result["best"] else ""
+            lines.append(
+                f"  {result['steps']} steps, last loss {result['loss']:.4f}{held}; curves: {step.out}/log.jsonl"
+            )
+        elif step.stage == "evaluate":
+            lines += _table(result)
+        elif step.stage == "upcycle":
+            share = result["parity"]["relative"]
+            lines.append(f"  {len(result['experts'])} experts in layers {result['moe_layers']}, parity {share:.2g}")
+        else:
+            lines.append(f"  {result['folder']}, parity {result['parity']['relative']:.2g}")
+    if "again" in results:
+        lines += ["", f"trained again: weights are {'equal' if results['again']['equal'] else 'NOT equal'} bit by bit"]
+    return "\n".join(lines).lstrip("\n")
+
+
+def _table(result: dict[str, Any]) -> list[str]:
+    rows = [*result["by_language"].items(), ("all", result["all"])]
+    own = (result["routing"] or {}).get("own_first_by_language", {})
+    lines = [f"  {'language':<10}{'asked':>7}{'right':>8}{'95% interval':>17}{'guessing':>10}{'own expert':>12}"]
+    for name, row in rows:
+        share = own.get(name, (result["routing"] or {}).get("own_first") if name == "all" else None)
+        interval = f"{row['low']:.1%} - {row['high']:.1%}"
+        lines.append(
+            f"  {name:<10}{row['n']:>7}{row['accuracy']:>8.1%}{interval:>17}{row['guess']:>10.1%}"
+            + (f"{share:>12.1%}" if share is not None else "")
+        )
+    return lines
