@@ -64,6 +64,8 @@ def stages(
         table("", columns, [[p["name"], p["default"], p["type"], p["role"], p["meaning"]] for p in one["params"]])
         if one["reasons"]:
             table("", ["reason", "drops a row when"], one["reasons"].items())
+        if one["figures"]:
+            table("", list(one["figures"][0]), [list(row.values()) for row in one["figures"]])
         if one["writes"]:
             print("writes: " + ", ".join(one["writes"]))
 
@@ -97,6 +99,7 @@ def describe(key: str) -> dict[str, Any]:
         "doc": inspect.cleandoc(inspect.getmodule(cls).__doc__ or ""),
         "params": params,
         "reasons": {name: reason.description for name, reason in cls.reasons.items()},
+        "figures": cls.figures(),
         "reads": list(cls.reads),
         "writes": [field.name for field in cls.writes],
     }

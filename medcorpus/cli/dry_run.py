@@ -6,7 +6,7 @@ from medcorpus.cli.show import print_json, table
 from medcorpus.core import keys
 from medcorpus.core.manifest import read_manifest, read_versions
 from medcorpus.core.stage import Source
-from medcorpus.engine.local import Runner, describe
+from medcorpus.engine.local import Runner, describe, resolve_key
 
 
 def show(plan: Any, store: Any, until: str | None, as_json: bool) -> None:
@@ -67,8 +67,9 @@ def _parts(unit: Any, known: dict[str, list[str] | None], store: Any, plan: Any)
     if unit.verb == "job":
         return [keys.partition_key(step.key, [*sorted(flat), keys.digest(step.context.facts)])]
     manifest = read_manifest(store, step.folder)  # a Gather: its keys hang on decisions
-    emits = {f"emit-{keys.partition_key(step.key, ['emit', key])}.arrow" for key in flat}
-    if manifest and len(manifest.parts) == len(flat) and emits <= set(store.list(step.folder)):
+    emits = [keys.partition_key(step.key, ["emit", key]) for key in sorted(flat)]
+    wanted = {f"resolve-{resolve_key(step, emits)}.arrow", *(f"emit-{key}.arrow" for key in emits)}
+    if manifest and len(manifest.parts) == len(flat) and wanted <= set(store.list(step.folder)):
         return [part.key for part in manifest.parts]
     return None
 

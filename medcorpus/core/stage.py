@@ -125,6 +125,11 @@ class Stage:
         """Digests of the models, prompts and term lists that decide what is written. Part of the key."""
         return {}
 
+    @classmethod
+    def figures(cls) -> list[dict[str, str]]:
+        """A table that helps to choose a parameter, for `medcorpus stages NAME`: one dict a row."""
+        return []
+
     def notes(self) -> list[str]:
         """What the plan shows beside this step (a guessed format, a model's name)."""
         return []
@@ -169,23 +174,32 @@ class Expand(Stage):
 class Gather(Stage):
     """Decisions that need rows from everywhere, in three phases.
 
-    The engine sorts what `emit` returns by bucket, hands `resolve` all rows of a range of buckets at a
-    time, and `apply` the decisions that concern its batch. Equal things must share a bucket.
+    `emit` boils one part down to a table, which is kept: a part that did not change is never read again for
+    it. `resolve` sees all those tables at once, memory-mapped, and decides; it should walk their columns
+    from end to end and hash nothing. `apply` writes down the decisions that concern its batch, and runs again
+    only for parts whose decisions changed.
+
+    Tables instead of rows sorted into buckets by the engine: what has to lie together (a band, a group) differs
+    from stage to stage, and a column that `emit` has sorted needs only to be merged.
     """
 
     decision_fields: ClassVar[tuple[pa.Field, ...]] = ()
 
-    def emit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """For each row of `batch`, in order: `bucket` (uint8) and whatever `resolve` needs."""
+    def emit(self, batches: Iterator[pa.RecordBatch]) -> pa.Table:
+        """What `resolve` needs of one part, in any shape. There is at least one batch, which may be empty."""
         raise NotImplementedError
 
-    def resolve(self, table: pa.Table) -> pa.Table:
-        """Decisions: `part`, `row` (copied from `table`) and `decision_fields`; silent rows left out.
+    def resolve(self, parts: list[pa.Table]) -> pa.Table:
+        """Decisions: `part` (int32, place in `parts`), `row` (int64, within the part) and `decision_fields`.
 
-        `table` holds the emitted columns and `part` (int32), `row` (int64), which name the row. The
-        answer may not depend on their order or values, only on what was emitted.
+        Silent rows are left out. The answer may depend on what was emitted, not on how rows were cut into
+        parts, nor on their order.
         """
         raise NotImplementedError
+
+    def resolve_digests(self) -> dict[str, str]:
+        """Digests of what `resolve` looks at besides the parts. They make it run again, not `emit`."""
+        return {}
 
     def apply(self, batch: pa.RecordBatch, decisions: pa.Table) -> pa.RecordBatch:
         """`batch` with the decisions written down; `decisions.row` counts within this batch."""

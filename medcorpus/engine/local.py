@@ -15,16 +15,13 @@ import pyarrow as pa
 from medcorpus.core import keys
 from medcorpus.core.errors import Fatal, MedcorpusError, PartitionError
 from medcorpus.core.manifest import Account, Manifest, Part, read_manifest, read_versions, write_manifest
-from medcorpus.core.stage import Job, Source
+from medcorpus.core.stage import Gather, Job, Source
 from medcorpus.core.store import LocalStore, Store
 from medcorpus.engine.parts import read_note
 from medcorpus.engine.plan import Plan, Step, Unit, units
 from medcorpus.engine.pool import Pool
 from medcorpus.engine.progress import Progress
 from medcorpus.engine.worker import Result, Task
-
-ROWS_A_BUCKET_RANGE = 500_000
-"""A Gather resolves about this many rows at a time, which bounds its memory."""
 
 
 @dataclass
@@ -122,19 +119,21 @@ class Runner:
             for key in [keys.partition_key(step.key, ["emit", part.key])]
         ]
         self._do(unit, f"{step.id} (emit)", emits)
-        resolves = []
-        for low, high in bucket_ranges(sum(part.rows for _, part in inputs)):
-            key = keys.partition_key(step.key, ["resolve", str(low), str(high), *(task.key for task in emits)])
-            out = f"{step.folder}/resolve-{key}.arrow"
-            spec: dict[str, Any] = {"low": low, "high": high}
-            resolves.append(Task("resolve", unit.steps, out, key, "", tuple(task.out for task in emits), spec=spec))
-        self._do(unit, f"{step.id} (resolve)", resolves)
-        digests = [self._digests(task.out) for task in resolves]
+        key = resolve_key(step, [task.key for task in emits])
+        resolve = Task(
+            "resolve",
+            unit.steps,
+            f"{step.folder}/resolve-{key}.arrow",
+            key,
+            inputs=tuple(task.out for task in emits),
+            input_parts=tuple(part for _, part in inputs),
+            size=sum(part.bytes for _, part in inputs),
+        )
+        self._do(unit, f"{step.id} (resolve)", [resolve])
         tasks = []
-        for number, (name, part) in enumerate(inputs):
-            about = [row[number] for row in digests]
-            key = keys.partition_key(step.key, [part.key, *filter(None, about)])
-            spec = {"part": number, "decisions": [task.out for task in resolves]}
+        for number, ((name, part), digest) in enumerate(zip(inputs, self._digests(resolve.out), strict=True)):
+            key = keys.partition_key(step.key, [part.key, *filter(None, [digest])])
+            spec = {"part": number, "decisions": resolve.out}
             tasks.append(
                 Task("apply", unit.steps, _part(step, key), key, _reject(step, key), (name,), (part,), spec, part.bytes)
             )
@@ -346,13 +345,12 @@ def default_workers(plan: Plan) -> int:
     return max(1, min(cores, int(free * 0.75 / need)))
 
 
-def bucket_ranges(rows: int) -> list[tuple[int, int]]:
-    """Ranges of the 256 buckets, a power of two of them, each of about ROWS_A_BUCKET_RANGE rows."""
-    count = 1
-    while count < 256 and rows / count > ROWS_A_BUCKET_RANGE:
-        count *= 2
-    width = 256 // count
-    return [(low, low + width) for low in range(0, 256, width)]
+def resolve_key(step: Step, emits: list[str]) -> str:
+    """Key of a Gather's decisions: hangs on places too, since that is where `resolve` may leave something."""
+    stage = step.build()
+    assert isinstance(stage, Gather)
+    places = {name: step.params[name] for name in step.cls.Params.fields_with("place") if name in step.params}
+    return keys.partition_key(step.key, ["resolve", keys.digest([places, stage.resolve_digests()]), *emits])
 
 
 def task_rows(parts: Iterable[Part]) -> int:

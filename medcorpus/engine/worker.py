@@ -1,20 +1,20 @@
 """One task: read parts, do its phase, publish the rejects, then the part. Publishing the part is the commit."""
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from medcorpus.core import keys
 from medcorpus.core.errors import Fatal, MedcorpusError
@@ -40,7 +40,7 @@ class Task:
     rejects: str = ""
     inputs: tuple[str, ...] = ()  # names of parts
     input_parts: tuple[Part, ...] = ()
-    spec: dict[str, Any] | None = None  # what the phase needs beside: a partition, a bucket range
+    spec: dict[str, Any] | None = None  # what the phase needs beside: a partition, where the decisions lie
     size: int = 0  # bytes it will read, for the order of work and for progress
 
 
@@ -166,53 +166,43 @@ class Worker:
         return part, rejects.accounts, {}
 
     async def _emit(self, task: Task, progress: Progress, clock: Clock) -> Made:
-        """Emitted rows of one part, sorted by bucket, with the 257 offsets of the buckets."""
+        """What a Gather keeps of one part."""
         step = task.steps[0]
         stage = self.stage(step)
         assert isinstance(stage, Gather)
-        tables, row = [], 0
-        for name in task.inputs:
-            for batch in read_part(self.store, name):
-                emitted = timed(clock, step.id, stage.emit, batch)
-                numbers = pa.array(np.arange(row, row + batch.num_rows, dtype=np.int64))
-                tables.append(pa.Table.from_batches([emitted]).append_column("row", numbers))
-                row += batch.num_rows
-                progress(batch.num_rows, batch.nbytes)
-        table = pa.concat_tables(tables) if tables else None
-        if table is None:
-            empty = pa.RecordBatch.from_pylist([], schema=part_schema(self.store, task.inputs[0]))
-            table = pa.Table.from_batches([stage.emit(empty)]).append_column("row", pa.array([], pa.int64()))
-        table = table.filter(pc.is_valid(table["bucket"]))
-        buckets = table["bucket"].to_numpy()
-        order = np.argsort(buckets, kind="stable")
-        offsets = np.searchsorted(buckets[order], np.arange(257))
-        table = table.take(pa.array(order)).combine_chunks()
-        table = table.replace_schema_metadata({b"offsets": json.dumps(offsets.tolist()).encode()})
+        rows = 0
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            nonlocal rows
+            for name in task.inputs:
+                for batch in read_part(self.store, name):
+                    rows += batch.num_rows
+                    yield batch
+                    progress(batch.num_rows, batch.nbytes)
+            if not rows:
+                yield pa.RecordBatch.from_pylist([], schema=part_schema(self.store, task.inputs[0]))
+
+        table = timed(clock, step.id, stage.emit, batches())
         with self.store.publish(task.out) as sink, pa.ipc.new_file(sink, table.schema) as writer:
             timed(clock, "write", writer.write_table, table)
-        return Part(task.key, table.num_rows, table.nbytes), {}, {}
+        return Part(task.key, rows, table.nbytes), {}, {}
 
     async def _resolve(self, task: Task, progress: Progress, clock: Clock) -> Made:
-        """Decisions of one range of buckets, sorted by part, with offsets and a digest for each part."""
+        """All decisions, sorted by part, with offsets and a digest for each part."""
         step = task.steps[0]
         stage = self.stage(step)
-        assert isinstance(stage, Gather) and task.spec is not None
-        low, high = task.spec["low"], task.spec["high"]
-        tables = []
-        for number, name in enumerate(task.inputs):
-            with self.store.open(name) as stream:
-                table = pa.ipc.open_file(stream).read_all()
-                offsets = json.loads(table.schema.metadata[b"offsets"])
-                piece = table.slice(offsets[low], offsets[high] - offsets[low]).replace_schema_metadata(None)
-                tables.append(piece.append_column("part", pa.array(np.full(len(piece), number, np.int32))))
-        table = pa.concat_tables(tables).combine_chunks()
-        progress(table.num_rows, table.nbytes)
-        decisions = timed(clock, step.id, stage.resolve, table).select(
-            ["part", "row", *(f.name for f in stage.decision_fields)]
-        )
+        assert isinstance(stage, Gather)
+        with contextlib.ExitStack() as opened:
+            parts = []
+            for name in task.inputs:
+                stream = opened.enter_context(self.store.open(name))
+                parts.append(opened.enter_context(pa.ipc.open_file(stream)).read_all())
+            decisions = timed(clock, step.id, stage.resolve, parts)
+        progress(sum(part.rows for part in task.input_parts), task.size)
+        decisions = decisions.select(["part", "row", *(f.name for f in stage.decision_fields)])
         decisions = decisions.sort_by([("part", "ascending"), ("row", "ascending")]).combine_chunks()
-        parts = decisions["part"].to_numpy()
-        offsets = np.searchsorted(parts, np.arange(len(task.inputs) + 1)).tolist()
+        at = decisions["part"].to_numpy()
+        offsets = np.searchsorted(at, np.arange(len(task.inputs) + 1)).tolist()
         decisions = decisions.drop_columns(["part"])
         digests = [
             keys.digest(_content(decisions.slice(a, b - a))) if b > a else "" for a, b in itertools.pairwise(offsets)
@@ -221,21 +211,18 @@ class Worker:
         decisions = decisions.replace_schema_metadata(note)
         with self.store.publish(task.out) as sink, pa.ipc.new_file(sink, decisions.schema) as writer:
             writer.write_table(decisions)
-        return Part(task.key, decisions.num_rows, decisions.nbytes), {}, {"digests": digests}
+        return Part(task.key, decisions.num_rows, decisions.nbytes), {}, {}
 
     async def _apply(self, task: Task, progress: Progress, clock: Clock) -> Made:
         """The rows of one part with the decisions about them written down."""
         step = task.steps[0]
         stage = self.stage(step)
         assert isinstance(stage, Gather) and task.spec is not None
-        pieces = []
-        for name in task.spec["decisions"]:
-            with self.store.open(name) as stream:
-                table = pa.ipc.open_file(stream).read_all()
-                offsets = json.loads(table.schema.metadata[b"offsets"])
-                low, high = offsets[task.spec["part"]], offsets[task.spec["part"] + 1]
-                pieces.append(table.slice(low, high - low).replace_schema_metadata(None))
-        decisions = pa.concat_tables(pieces).sort_by("row").combine_chunks()
+        with self.store.open(task.spec["decisions"]) as stream:
+            table = pa.ipc.open_file(stream).read_all()
+            offsets = json.loads(table.schema.metadata[b"offsets"])
+        low, high = offsets[task.spec["part"]], offsets[task.spec["part"] + 1]
+        decisions = table.slice(low, high - low).replace_schema_metadata(None)
         rows = decisions["row"].to_numpy()
         account = Account()
         with self.store.publish(task.out) as sink:

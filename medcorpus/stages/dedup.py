@@ -1,144 +1,198 @@
-"""`dedup`: rows that say the same. Exact copies for now; near copies join the same three phases later.
+"""`dedup`: rows that say the same, word for word or nearly, in any script; and which of them stay.
 
-Two rows are copies when their texts are equal in normal form (`text.hashing`: NFC, white space folded),
-whatever their `kind`, source or language. One exception: a multiple-choice row with answers is a copy of
-another one only when options and answers agree too, since an exam that corrects a key must not vanish
-behind the wrong one. A row without answers is a copy of any row with its text. Empty texts are nobody's copy.
+Two rows are copies when their texts are equal token by token, or when the Jaccard similarity of their shingles
+(`text.shingles`: 5 words, or 5 graphemes where words are not set apart) reaches `threshold`. Candidates come from
+MinHash bands (`text.minhash`), every one is verified. However alike, these are no copies of each other:
+
+    a text with other doses, or equal words with other numbers ("metformin 500 mg" and "metformin 850 mg")
+    near copies in two languages
+    questions with other right answers: both stay, `dedup_contradicts` points from one to the other, for review
 
 A *family* is what such pairs connect. Its rows are visited in survivor order (permissive licence, has a
-rationale, has answers, longer text, smaller id) and a row is dropped only if it is a copy of one already
-kept; so a family may keep several rows, which then differ in their answers. The order holds for rows from
-anywhere: neither parts nor row numbers enter it (they part only rows that share even their id).
+rationale, has answers, quality as far as it was measured, longer text, smaller id) and a row is dropped only for
+one already kept that is its copy; so a family may keep several rows. Neither files nor their order matter.
 
-    emit     bucket = top byte of the hash, and what the survivor order needs
-    resolve  sort by hash; a decision for each row that is not alone
+    emit     hashes of each row; for each band the keys of all rows, sorted
+    resolve  bands merged one after the other, candidates verified, families joined, survivors chosen
     apply    dedup_duplicate_of  id of the row kept instead, null for rows that stay
-             dedup_family        smallest id in the family, null for a row alone
+             dedup_family        id of the family's first row, null for a row alone
              dedup_family_size   rows in the family, 1 for a row alone
+             dedup_similarity    Jaccard similarity with the row kept instead
+             dedup_contradicts   id of a row with the same question and another answer
+
+What `emit` made is kept for each part of the corpus, so tomorrow only new parts are hashed (`against: self`). With
+`index: NAME` the rows kept are also put into an index that outlives the run; `against: [self, NAME]` compares with
+the newest version of it, `NAME@3` with that one. Rows of an index stay, whatever resembles them; a row that is in it
+itself is no copy.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import BeforeValidator, Field
 
+from medcorpus.core.params import Params, fill, place
 from medcorpus.core.schema import with_columns
-from medcorpus.core.stage import Gather, Reason
+from medcorpus.core.stage import Gather, Reason, Resources
 
 _FIELDS = (
     pa.field("dedup_duplicate_of", pa.string()),
     pa.field("dedup_family", pa.string()),
     pa.field("dedup_family_size", pa.int32()),
+    pa.field("dedup_similarity", pa.float32()),
+    pa.field("dedup_contradicts", pa.string()),
 )
 
 # May be copied, changed and sold with no more than credit (share-alike included). CC-BY-NC and CC-BY-ND may not.
 _PERMISSIVE = r"(?i)^(cc0|pddl|pdm|public[- _]?domain|mit\b|apache\b|cc[- ]by([- ]sa)?([- ]?[0-9].*)?$)"
-_PERMISSIVE_LICENCE, _HAS_RATIONALE, _HAS_ANSWERS = 4, 2, 1
+_VERDICT_BYTES = 64  # an answer to a plain question that is no longer than this is compared as a whole
+_GOOD = ("letter_ratio",)
+_BAD = ("symbol_ratio", "braced", "duplicate_lines", "repeated_ngrams", "menu")
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class DedupParams(Params):
+    """All but the places decide what is a copy."""
+
+    threshold: float = Field(0.8, ge=0.3, le=1, description="Jaccard similarity from which two texts are copies")
+    shingle: int = Field(5, ge=1, le=32, description="tokens in a shingle: words, or graphemes where there are none")
+    seed: int = Field(1, ge=0, lt=1 << 63, description="of all hashes")
+    numeric_guard: bool = Field(True, description="keep texts apart that differ in a dose")
+    against: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+        ("self",), description="self, and names of indexes (NAME or NAME@VERSION) to compare with as well"
+    )
+    index: str = place("", description="name of the index that the rows kept are added to")
+    export_lsh: str = place("", description="file for a datasketch MinHashLSH of the rows kept (pickle)")
 
 
 def _is_duplicate(batch: pa.RecordBatch, params: Any, languages: tuple[str, ...]) -> pa.Array:
     return batch.column("dedup_duplicate_of").is_valid()
 
 
+def _contradicts(batch: pa.RecordBatch, params: Any, languages: tuple[str, ...]) -> pa.Array:
+    return batch.column("dedup_contradicts").is_valid()
+
+
 class Dedup(Gather):
     """Finds copies everywhere in the corpus and says which one stays."""
 
     name = "dedup"
-    reads = ("id", "text", "licence", "mcqa")
+    version = 2
+    Params = DedupParams
+    reads = ("id", "text", "language", "licence", "mcqa", "turns")
     writes = _FIELDS
     decision_fields = _FIELDS
+    resources = Resources(memory_mb=1024)
     reasons = {
-        "duplicate": Reason("a copy of a row that is kept", _is_duplicate, score="dedup_family_size"),
+        "duplicate": Reason("a copy of a row that is kept", _is_duplicate, score="dedup_similarity"),
+        "contradicts": Reason("a question that is there with another answer as well", _contradicts),
     }
 
     def open(self) -> None:
         """Load the kernels."""
-        from medcorpus.text.hashing import hash128, normalised
+        from medcorpus.text.minhash import band_keys, bands_for
+        from medcorpus.text.shingles import shingles
 
-        hash128(normalised(pa.array(["warm"])))
+        found = shingles(pa.array(["warm"]))
+        band_keys(found.values, found.offsets, bands_for(self.params.threshold))
 
-    def emit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """`bucket`, `high` and `low` (hash; null = no text), `item` (hash of options and answers; null =
-        no answers), `rank` and `length` (survivor order), `id`."""
-        from medcorpus.text.hashing import hash128, normalised
+    @classmethod
+    def figures(cls) -> list[dict[str, str]]:
+        """The S-curve of some thresholds: with what probability a pair of a similarity becomes a candidate."""
+        from medcorpus.text.minhash import bands_for
 
-        text = normalised(batch.column("text"))
-        empty = pc.equal(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
-        halves = hash128(text)
-        item, rationale = _items(batch.column("mcqa"))
-        licence = pc.match_substring_regex(pc.fill_null(batch.column("licence"), ""), _PERMISSIVE)
-        rank = (
-            _PERMISSIVE_LICENCE * licence.to_numpy(zero_copy_only=False).astype(np.uint8)
-            + _HAS_RATIONALE * rationale
-            + _HAS_ANSWERS * item.is_valid().to_numpy(zero_copy_only=False)
-        )
-        return pa.RecordBatch.from_pydict(
+        return [
+            {"threshold": f"{t:.1f}", "bands x rows": f"{cut.bands} x {cut.rows}"}
+            | {f"finds {s / 10:.1f}": f"{100 * cut.found(s / 10):.4g}%" for s in range(4, 11)}
+            for t, cut in ((t / 10, bands_for(t / 10)) for t in range(5, 11))
+        ]
+
+    def notes(self) -> list[str]:
+        """How the threshold is met."""
+        from medcorpus.text.minhash import bands_for
+
+        cut = bands_for(self.params.threshold)
+        return [f"{cut.bands} bands of {cut.rows}: finds {cut.found(self.params.threshold):.0%} at the threshold"]
+
+    def resource_digests(self) -> dict[str, str]:
+        """Hashes hang on the Unicode version that tells letters from the rest."""
+        import unicodedata
+
+        return {"unicode": unicodedata.unidata_version}
+
+    def resolve_digests(self) -> dict[str, str]:
+        """Versions of the indexes compared with."""
+        from medcorpus.formats.bands import open_index
+
+        return {name: open_index(self.context.state, name, self._header()).digest for name in self._indexes()}
+
+    def emit(self, batches: Iterator[pa.RecordBatch]) -> pa.Table:
+        """One row a document (`formats.bands` says with which columns)."""
+        from medcorpus.formats.bands import signed
+        from medcorpus.text.minhash import bands_for
+        from medcorpus.text.shingles import shingles
+
+        found, columns = [], []
+        for batch in batches:
+            made = shingles(batch.column("text"), self.params.shingle, self.params.seed)
+            found.append(made)
+            _part_blank(batch, made)
+            answers, rationale = _answers(batch)
+            columns.append(
+                {
+                    "id": batch.column("id"),
+                    "order": pa.array(_order(batch, made.tokens, answers != 0, rationale)),
+                    "language": pa.array(_languages(batch.column("language"))),
+                    "answers": pa.array(answers),
+                }
+            )
+        return signed(pa.Table.from_batches(map(pa.RecordBatch.from_pydict, columns)), found,
+                      bands_for(self.params.threshold), self.params.seed)  # fmt: skip
+
+    def resolve(self, parts: list[pa.Table]) -> pa.Table:
+        """Decisions for the rows that are not alone."""
+        from medcorpus.formats.bands import Bands, add_to_index, export_lsh, open_index
+        from medcorpus.text.minhash import bands_for
+
+        header = self._header()
+        indexed = [t for name in self._indexes() for t in open_index(self.context.state, name, header).tables()]
+        bands = Bands(parts, indexed)
+        found = bands.families(self.params.threshold, self.params.numeric_guard).survivors()
+        told = found.told()
+        told = told[bands.part[told] < len(parts)]
+        copy, contradicts = found.copy_of[told], found.against[told]
+        alone = found.size[told] == 1
+        if self.params.index or self.params.export_lsh:
+            kept = bands.kept(found)
+            if self.params.index:
+                base = [name for name in self._indexes() if name.partition("@")[0] == self.params.index]
+                add_to_index(self.context.state, self.params.index, header, parts, kept, base)
+            if self.params.export_lsh:
+                export_lsh(
+                    Path(fill(self.params.export_lsh)),
+                    parts,
+                    kept,
+                    self.params.threshold,
+                    bands_for(self.params.threshold),
+                )
+        return pa.table(
             {
-                "bucket": pa.array((halves[:, 0] >> np.uint64(56)).astype(np.uint8)),
-                "high": pa.array(halves[:, 0].copy(), mask=empty),
-                "low": pa.array(halves[:, 1].copy(), mask=empty),
-                "item": item,
-                "rank": pa.array(rank.astype(np.uint8)),
-                "length": pc.cast(pc.utf8_length(text), pa.int64()),
-                "id": batch.column("id"),
+                "part": pa.array(bands.part[told].astype(np.int32)),
+                "row": pa.array(bands.row[told]),
+                "dedup_duplicate_of": bands.ids(copy),
+                "dedup_family": bands.ids(np.where(alone, -1, found.family[told])),
+                "dedup_family_size": pa.array(found.size[told].astype(np.int32)),
+                "dedup_similarity": pa.array(found.similarity[told], mask=copy < 0),
+                "dedup_contradicts": bands.ids(contradicts),
             }
         )
-
-    def resolve(self, table: pa.Table) -> pa.Table:
-        """Decisions for the rows that are not alone, by one sort of those whose hash comes twice."""
-        table = table.filter(_comes_twice(table.column("high"))).combine_chunks()
-        order = pc.sort_indices(
-            table,
-            sort_keys=[
-                ("high", "ascending"),
-                ("low", "ascending"),
-                ("rank", "descending"),
-                ("length", "descending"),
-                ("id", "ascending"),
-                ("item", "ascending"),
-                ("part", "ascending"),
-                ("row", "ascending"),
-            ],
-        )
-        table = table.take(order)
-        rows = table.num_rows
-        high, low = (table.column(name).to_numpy() for name in ("high", "low"))
-        text = _labels((high, low), np.arange(rows))  # 0, 1, ... in the order of rows: which text it is
-
-        # Which rows stand in for one another, within a text: those with the same item; a row without answers
-        # goes with the text's first row, and when that is the first row itself, all go with it.
-        answered = table.column("item").is_valid().to_numpy()
-        item = table.column("item").fill_null(0).to_numpy()
-        first = _firsts(text)[text]
-        item = np.where(answered & answered[first], item, item[first])
-        by_item = np.lexsort((item, text))  # stable: survivor order within each
-        kin = _labels((text, item), by_item)
-        survivor = by_item[_firsts(kin[by_item])][kin]
-
-        # Families: a row without answers joins all rows of its text.
-        joined = np.zeros(rows, np.bool_)
-        joined[text[~answered]] = True
-        family = np.where(joined[text], first, survivor)
-        size = np.bincount(family, minlength=rows)[family]
-        ids = table.column("id")
-        rising = pc.rank(ids, tiebreaker="first").to_numpy().astype(np.int64) - 1
-        smallest = np.full(rows, rows, np.int64)
-        np.minimum.at(smallest, family, rising)
-        row_of_rank = np.empty(rows, np.int64)
-        row_of_rank[rising] = np.arange(rows)
-
-        kept = survivor == np.arange(rows)
-        decisions = pa.table(
-            {
-                "part": table.column("part"),
-                "row": table.column("row"),
-                "dedup_duplicate_of": ids.take(pa.array(survivor, mask=kept)),
-                "dedup_family": ids.take(pa.array(row_of_rank[smallest[family]])),
-                "dedup_family_size": pa.array(size.astype(np.int32)),
-            }
-        )
-        return decisions.filter(pa.array(size > 1))
 
     def apply(self, batch: pa.RecordBatch, decisions: pa.Table) -> pa.RecordBatch:
         """`batch` with the decisions in columns; a row without one is alone."""
@@ -150,63 +204,113 @@ class Dedup(Gather):
         columns["dedup_family_size"] = (field, pc.fill_null(size, 1))
         return with_columns(batch, columns)
 
+    def _indexes(self) -> list[str]:
+        return [name for name in self.params.against if name != "self"]
 
-def _items(mcqa: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """For each row a hash of options and answers, null without answers; and whether it has a rationale.
+    def _header(self) -> dict[str, Any]:
+        """What two rows must share for their hashes to be comparable."""
+        from medcorpus.text.minhash import bands_for
+        from medcorpus.text.shingles import SCHEME
 
-    Answers are a set: their order does not count. Option texts count in normal form, as the text does.
-    """
-    from medcorpus.text.hashing import hash128, normalised
+        cut = bands_for(self.params.threshold)
+        chosen = self.params.model_dump(include={"threshold", "shingle", "seed"})
+        return chosen | {"bands": cut.bands, "rows": cut.rows, "scheme": SCHEME} | self.resource_digests()
 
-    rows = len(mcqa)
-    if mcqa.null_count == rows:
-        return pa.nulls(rows, pa.uint64()), np.zeros(rows, np.uint8)
-    _, options, answers, rationale, _ = mcqa.flatten()  # null where the struct is
-    has_rationale = pc.greater(pc.utf8_length(rationale), 0).fill_null(False)
 
-    pairs = pa.table({"row": pc.list_parent_indices(answers), "key": answers.flatten()})
-    pairs = pairs.sort_by([("row", "ascending"), ("key", "ascending")])
-    counts = pc.fill_null(pc.list_value_length(answers), 0)
-    option = options.flatten()
-    told = pc.binary_join_element_wise(*option.flatten(), "\x1f", null_handling="replace")
-    parts = [
-        _joined(told, pc.fill_null(pc.list_value_length(options), 0)),
-        _joined(pairs.column("key").combine_chunks(), counts),
+def _part_blank(batch: pa.RecordBatch, made: Any) -> None:
+    """Rows without text are nobody's copy: their ids stand in for what they say."""
+    from medcorpus.text.shingles import shingles
+
+    bare = np.flatnonzero(made.tokens == 0)
+    said = pc.utf8_trim_whitespace(pc.fill_null(batch.column("text").take(pa.array(bare)), ""))
+    blank = bare[pc.equal(pc.binary_length(said), 0).to_numpy(zero_copy_only=False)]
+    made.whole[blank] = shingles(batch.column("id").take(pa.array(blank))).whole
+
+
+def _order(batch: pa.RecordBatch, tokens: np.ndarray, answered: np.ndarray, rationale: np.ndarray) -> np.ndarray:
+    """uint64, smaller first: licence, rationale, answers, quality in eighths, length, first 32 bits of the id."""
+    licence = pc.match_substring_regex(pc.fill_null(batch.column("licence"), ""), _PERMISSIVE)
+    better = licence.to_numpy(zero_copy_only=False).astype(np.uint64)
+    for more, bits in ((rationale, 1), (answered, 1), (_quality(batch), 4), (np.minimum(tokens, 0xFFFFFF), 24)):
+        better = better << np.uint64(bits) | more.astype(np.uint64)
+    return (np.uint64((1 << 31) - 1) - better) << np.uint64(32) | _prefix(batch.column("id"))
+
+
+def _quality(batch: pa.RecordBatch) -> np.ndarray:
+    """0 to 8: share of letters, less what is repeated, code, symbols or menu. 8 where nothing was measured."""
+    good = np.ones(batch.num_rows, np.float64)
+    for names, bad in ((_GOOD, False), (_BAD, True)):
+        for name in names:
+            if f"quality_{name}" in batch.schema.names:
+                share = batch.column(f"quality_{name}").to_numpy(zero_copy_only=False)
+                good *= 1 - share if bad else share
+    return np.floor(8 * np.clip(np.nan_to_num(good), 0, 1))
+
+
+def _prefix(ids: pa.Array) -> np.ndarray:
+    """The first 8 hexadecimal digits of each id as a number. What is no digit counts as the nearest one."""
+    from medcorpus.text.buffers import buffers
+
+    data, offsets, _ = buffers(ids)
+    out = np.zeros(len(ids), np.uint64)
+    for digit in range(8):
+        inside = offsets[:-1] + digit < offsets[1:]
+        byte = np.zeros(len(ids), np.int64)
+        byte[inside] = data[offsets[:-1][inside] + digit]
+        value = np.where(byte < 0x60, np.clip(byte - 0x30, 0, 9), np.clip(byte - 0x57, 10, 15))
+        out = out << np.uint64(4) | value.astype(np.uint64)
+    return out
+
+
+def _languages(column: pa.Array) -> np.ndarray:
+    """A number for each language, 0 where it is not known."""
+    from hashlib import blake2b
+
+    encoded = column.dictionary_encode()
+    numbers = [
+        0 if name in (None, "und", "mixed") else int.from_bytes(blake2b(name.encode(), digest_size=8).digest())
+        for name in encoded.dictionary.to_pylist()
     ]
-    halves = hash128(normalised(pc.binary_join_element_wise(*parts, "\x1d", null_handling="replace")))
-    item = pa.array(halves[:, 0] ^ halves[:, 1], mask=pc.equal(counts, 0).to_numpy(zero_copy_only=False))
-    return item, has_rationale.to_numpy(zero_copy_only=False).astype(np.uint8)
+    which = pc.fill_null(encoded.indices, len(numbers)).to_numpy(zero_copy_only=False)
+    return np.array([*numbers, 0], np.uint64)[which]
 
 
-def _joined(values: pa.Array, counts: pa.Array) -> pa.Array:
-    """The next `counts[row]` of `values` as one string for each row."""
-    offsets = np.concatenate([[0], np.cumsum(counts.to_numpy(zero_copy_only=False))]).astype(np.int32)
-    return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), pc.fill_null(values, "")), "\x1e")
+def _answers(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
+    """(hash of the right answers of each row, 0 without; whether it has a rationale).
+
+    Right answers are a set of option texts: neither their order nor their letters count. Of a plain question
+    (two turns) it is the answer, when that is short enough to be a verdict.
+    """
+    from medcorpus.text.shingles import shingles
+
+    out = np.zeros(batch.num_rows, np.uint64)
+    rationale = np.zeros(batch.num_rows, np.uint64)
+    mcqa, turns = batch.column("mcqa"), batch.column("turns")
+    if mcqa.null_count < batch.num_rows:
+        _, options, answers, reasons, _ = mcqa.flatten()  # null where the struct is
+        rationale = pc.greater(pc.utf8_length(reasons), 0).fill_null(False).to_numpy(zero_copy_only=False)
+        row, key = pc.list_parent_indices(answers), answers.flatten()
+        texts = _named(options, row, key)
+        hashes = shingles(texts).whole[:, 0]
+        first = np.ones(len(hashes), np.bool_)  # a set: the same text twice counts once
+        pairs = np.lexsort((hashes, row.to_numpy()))
+        rows = row.to_numpy()[pairs]
+        first[pairs[1:]] = (np.diff(rows) != 0) | (np.diff(hashes[pairs]) != 0)
+        np.add.at(out, row.to_numpy()[first], hashes[first] | np.uint64(1))
+    if turns.null_count < batch.num_rows:
+        two = pc.equal(pc.list_value_length(turns), 2).fill_null(False).to_numpy(zero_copy_only=False)
+        last = turns.offsets.to_numpy()[1:][two] - 1
+        said = turns.values.field("content").take(pa.array(last))
+        short = pc.less_equal(pc.binary_length(said), _VERDICT_BYTES).fill_null(False).to_numpy(zero_copy_only=False)
+        hashes = shingles(said.filter(pa.array(short))).whole[:, 0]
+        rows = np.flatnonzero(two)[short]
+        out[rows] = np.where(out[rows] == 0, hashes | np.uint64(1), out[rows])
+    return out, rationale
 
 
-def _comes_twice(hashes: pa.ChunkedArray) -> pa.Array:
-    """Rows whose value is not null and occurs more than once."""
-    valid = hashes.is_valid().to_numpy()
-    values = hashes.fill_null(0).to_numpy()
-    where = np.flatnonzero(valid)
-    where = where[np.argsort(values[where], kind="stable")]
-    same = values[where][1:] == values[where][:-1]
-    twice = np.zeros(len(values), np.bool_)
-    twice[where[1:][same]] = True
-    twice[where[:-1][same]] = True
-    return pa.array(twice)
-
-
-def _labels(keys: tuple[np.ndarray, ...], order: np.ndarray) -> np.ndarray:
-    """Number equal keys alike, 0, 1, ... along `order`, in which equal ones are neighbours."""
-    new = np.zeros(len(order), np.int64)
-    for key in keys:
-        new[1:] |= key[order][1:] != key[order][:-1]
-    labels = np.empty(len(order), np.int64)
-    labels[order] = np.cumsum(new)
-    return labels
-
-
-def _firsts(labels: np.ndarray) -> np.ndarray:
-    """Position of the first of each label, in labels that rise."""
-    return np.flatnonzero(np.diff(labels, prepend=-1))
+def _named(options: pa.Array, row: pa.Array, key: pa.Array) -> pa.Array:
+    """The text of the option `key` of each `row`; the key itself where there is none."""
+    of, option = pc.list_parent_indices(options), options.flatten()
+    places = pc.binary_join_element_wise(of.cast(pa.string()), option.field("key"), "\x1f", null_handling="replace")
+    wanted = pc.binary_join_element_wise(row.cast(pa.string()), key, "\x1f", null_handling="replace")
+    return pc.coalesce(option.field("text").take(pc.index_in(wanted, places)), key)

@@ -70,12 +70,12 @@ _SOFT_CHARS = "&'’-‐‑/་༌፡"  # may stand inside a name; the last thre
 _SYMBOL_CHARS = "#*@\\_"
 _ITEM_ENDS = "•·»›→►▸▶●■◆"
 _BAR_CHARS = "|¦>"
-_HAN_RANGES = (
+HAN_RANGES = (
     (0x3005, 0x3007), (0x3041, 0x3096), (0x309D, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x312F), (0x31A0, 0x31BF),
     (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x1AFF0, 0x1B16F),
     (0x20000, 0x2FA1F), (0x30000, 0x323AF),
 )  # fmt: skip
-_UNSPACED_RANGES = (  # Thai, Lao, Tibetan, Burmese with its extensions, Khmer
+UNSPACED_RANGES = (  # Thai, Lao, Tibetan, Burmese with its extensions, Khmer
     (0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0x1780, 0x17FF),
 )  # fmt: skip
 
@@ -116,7 +116,7 @@ def classes() -> np.ndarray:
     table[joins] = _JOIN
     table[0xE0001:0xE0080] = _JOIN  # tags
     table[0xE0100:0xE01F0] = _MARK  # variation selectors
-    for ranges, kind in ((_HAN_RANGES, _HAN), (_UNSPACED_RANGES, _UNSPACED)):
+    for ranges, kind in ((HAN_RANGES, _HAN), (UNSPACED_RANGES, _UNSPACED)):
         for first, last in ranges:
             block = table[first : last + 1]
             block[(block == _LETTER) | (first >= 0x20000)] = kind

@@ -114,3 +114,36 @@ def changes(point, kind, starter, last, pairs):
     if kind & _NO or (combining != 0 and combining < last):
         return True
     return kind & _MAYBE != 0 and starter >= 0 and (last == 0 or last < combining) and _composes(starter, point, pairs)
+
+
+def not_nfc(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """bool[n]: rows of a utf-8 buffer that normal form C would change."""
+    kinds, pairs, _ = tables()
+    return _not_nfc(data, offsets, kinds, pairs)
+
+
+@njit(cache=True, nogil=True)
+def _not_nfc(data, offsets, kinds, pairs):
+    found = np.zeros(len(offsets) - 1, np.bool_)
+    for row in range(len(found)):
+        at, end = offsets[row], offsets[row + 1]
+        starter, last = -1, 0
+        while at < end:
+            lead = data[at]
+            if lead < 0xCC:  # one byte below U+0080, two below U+0300: no mark, but perhaps a starter for one
+                size = 1 if lead < 0x80 else 2
+                if at + size < end and data[at + size] >= 0xCC:
+                    starter, size = decode(data, at)
+                last = 0
+                at += size
+                continue
+            point, size = decode(data, at)
+            kind = np.int64(kinds[point])
+            if kind and changes(point, kind, starter, last, pairs):
+                found[row] = True
+                break
+            last = kind & CLASS
+            if last == 0:
+                starter = point
+            at += size
+    return found

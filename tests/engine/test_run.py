@@ -10,7 +10,7 @@ import pytest
 from medcorpus.core.errors import Fatal, MedcorpusError, PartitionError
 from medcorpus.core.manifest import read_manifest, read_versions
 from medcorpus.core.store import LocalStore
-from medcorpus.engine.local import Runner, bucket_ranges
+from medcorpus.engine.local import Runner
 from medcorpus.engine.parts import read_part, read_rejects
 from tests.engine import toy
 from tests.engine.toy import Files, Length, Mark, Same, Slow, Words, Write, copy, plan, step, too_long
@@ -201,21 +201,6 @@ def test_gather_hashes_only_what_is_new_and_rewrites_only_what_changed(corpus, t
     runner = run(tmp_path / "run", *steps)
     assert count.read_text().split() == ["1"]
     assert runner.reports["same"].ran - 2 == 1  # one emit, one resolve, one apply
-
-
-def test_bucket_ranges_cover_all_buckets_once():
-    for rows in (0, 1, 10**6, 10**7, 10**10):
-        ranges = bucket_ranges(rows)
-        assert [b for low, high in ranges for b in range(low, high)] == list(range(256))
-    assert len(bucket_ranges(10)) == 1 and len(bucket_ranges(10**10)) == 256
-
-
-def test_many_bucket_ranges_give_the_same_rows(corpus, tmp_path, monkeypatch):
-    run(tmp_path / "one", *full(corpus))
-    monkeypatch.setattr("medcorpus.engine.local.ROWS_A_BUCKET_RANGE", 5)
-    run(tmp_path / "many", *full(corpus))
-    read = lambda name: (tmp_path / name / "result/texts.txt").read_bytes()  # noqa: E731
-    assert read("one") == read("many")
 
 
 def test_until_stops_and_the_full_run_goes_on_from_there(corpus, tmp_path):

@@ -182,21 +182,25 @@ class Same(Gather):
     decision_fields = (pa.field("same_as", pa.string()),)
     reasons = {"copy": Reason("a copy", lambda batch, params, _: pc.is_valid(batch["same_as"]))}
 
-    def emit(self, batch):
-        if self.params.count and batch.num_rows:
+    def emit(self, batches):
+        table = pa.Table.from_batches([batch.select(["id", "text"]) for batch in batches])
+        if self.params.count and table.num_rows:
             with Path(self.params.count).open("a") as log:
-                log.write(f"{batch.num_rows}\n")
-        buckets = [sum(text.encode()) % 256 for text in batch["text"].to_pylist()]
-        return pa.record_batch({"bucket": pa.array(buckets, pa.uint8()), "id": batch["id"], "text": batch["text"]})
+                log.write(f"{table.num_rows}\n")
+        return table
 
-    def resolve(self, table):
+    def resolve(self, parts):
         first: dict[str, str] = {}
-        rows = table.to_pylist()
-        for row in rows:
+        rows = [(n, i, row) for n, part in enumerate(parts) for i, row in enumerate(part.to_pylist())]
+        for _, _, row in rows:
             first[row["text"]] = min(first.get(row["text"], "z"), row["id"])
-        out = [r | {"same_as": first[r["text"]]} for r in rows if first[r["text"]] != r["id"]]
+        out = [
+            {"part": n, "row": i, "same_as": first[row["text"]]}
+            for n, i, row in rows
+            if first[row["text"]] != row["id"]
+        ]
         fields = [pa.field("part", pa.int32()), pa.field("row", pa.int64()), *self.decision_fields]
-        return pa.Table.from_pylist(out, schema=pa.schema(fields)) if out else pa.schema(fields).empty_table()
+        return pa.Table.from_pylist(out, schema=pa.schema(fields))
 
     def apply(self, batch, decisions):
         same = np.full(batch.num_rows, None, object)
