@@ -163,8 +163,8 @@ class Tune(Job):
         if met and params.exams_seen == "refuse":
             raise Fatal(
                 f"{self.context.step}: {len(met):,} rows to train on are questions of an evaluate step, such as "
-                f"{met[0]} (`medcorpus explain` shows it); their accuracy would mean nothing. Take them out of the data, or say "
-                "`exams_seen: drop`"
+                f"{met[0]} (`medcorpus explain` shows it); their accuracy would mean nothing. Take them out of the "
+                "data, or say `exams_seen: drop`"
             )
         try:
             earlier = [(mix, params.replay) for mix in facts["earlier"]] if params.replay else []

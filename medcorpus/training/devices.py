@@ -112,7 +112,7 @@ def like(tensor: Tensor, full: Tensor) -> Tensor:
 
 @torch.no_grad()
 def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, weights: bool = True) -> None:
-    """Put back what `parameters` (if `weights`) and `state` gave. Raises ValueError when other parts are trained now."""
+    """Put back what `parameters` (if `weights`) and `state` gave; ValueError when other parts are trained now."""
     from safetensors.torch import load_file
 
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}

@@ -14,6 +14,7 @@ from medcorpus.core.log import event
 from medcorpus.training import attention, base, checkpoint, evaluate, precision, routing, sizes, upcycle, weights
 from medcorpus.training.devices import Devices, restore, whole
 from medcorpus.training.loop import Loop, Schedule, Tuning, digest
+from medcorpus.training.plan.items import read_items
 from medcorpus.training.prepared import Prepared, Step
 from medcorpus.training.reader import Reader
 
@@ -194,7 +195,7 @@ def evaluated(prepared: Prepared, step: Step, out: Path, devices: Devices, accep
         return {}
     folder = prepared.model_before(step)
     model = weights.load(folder).to(devices.device).eval()
-    items = evaluate.read_items(step.data / "items.jsonl")
+    items = read_items(step.data / "items.jsonl")
     languages = sorted({item.language for item in items})
     routing.install(model, routing.Routing(infer=step.params["routing"]), languages)
     found = evaluate.evaluate(model, items, upcycle.description(folder)["languages"], step.params["batch_tokens"])
