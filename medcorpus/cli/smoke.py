@@ -95,8 +95,7 @@ def shrink(value: dict[str, Any]) -> None:
             if key == "tune":
                 params |= TUNE
                 params["mix"] = {kind.split("/")[0]: share for kind, share in params["mix"].items()}
-                exam = "mcqa" in params["mix"]
-                params["epochs"] = 8 if exam else 6
+                params["epochs"] = 6
             elif key == "evaluate":
                 params |= {"exams": [], "split": ["test"]}
 

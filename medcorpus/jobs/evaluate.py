@@ -65,8 +65,9 @@ class Evaluate(Job):
         def tokens(text: str) -> list[int]:
             return tokenizer.encode(text, add_special_tokens=False).ids
 
+        self.sources: set[str] = set()  # of every exam question, asked or not
         items: list[Item] = []
-        fingerprints, seen, not_asked = [], set(), Counter[str]()
+        fingerprints, seen, not_asked = [], set[str](), Counter[str]()
         for record in self._questions(inputs):
             correct = right(record["mcqa"])
             options = [option["text"] or "" for option in record["mcqa"]["options"] or ()]
@@ -83,7 +84,7 @@ class Evaluate(Job):
         if missing := [exam for exam in params.exams if exam not in seen]:
             raise Fatal(
                 f"{self.context.step}: the data hold no question of '{missing[0]}' in split {', '.join(params.split)}"
-                f"{nearest(missing[0], sorted(seen))}"
+                f"{nearest(missing[0], sorted(self.sources))}"
             )
         if not items:
             raise Fatal(f"{self.context.step}: the data hold no exam question in split {', '.join(params.split)}")
@@ -98,6 +99,7 @@ class Evaluate(Job):
         for batch in inputs.batches():
             batch = batch.select(["id", "kind", "language", "source", "split", "mcqa", "text"])
             for record in batch.filter(pc.equal(batch["kind"], "mcqa")).to_pylist():
+                self.sources.add(record["source"])
                 wanted = not self.params.exams or record["source"] in self.params.exams
                 spoken = not languages or record["language"] in languages
                 if wanted and spoken and record["split"] in self.params.split and record["mcqa"]:

@@ -174,7 +174,8 @@ class Tune(Job):
             kinds = sorted({*documents.kinds, *(f"{k}/{s}" for k in documents.kinds for s in documents.sources)})
             raise RecipeError(
                 f"{self.context.step}: no row is of the mix key '{error.args[0]}'{nearest(error.args[0], kinds)} "
-                f"(there are: {', '.join(documents.kinds)}; sources: {', '.join(documents.sources[:20])})"
+                f"(there are: {', '.join(documents.kinds)}; sources: {', '.join(documents.sources[:20])}; left out: "
+                f"{', '.join(f'{count:,} {why}' for (_, why), count in documents.left_out.most_common(5)) or 'none'})"
             ) from error
         except ValueError as error:
             raise Fatal(f"{self.context.step}: {error}") from error

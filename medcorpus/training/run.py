@@ -9,9 +9,20 @@ from typing import Any
 
 import torch
 
-from medcorpus.core.errors import Fatal
+from medcorpus.core.errors import Fatal, Missing
 from medcorpus.core.log import event
-from medcorpus.training import attention, base, checkpoint, evaluate, precision, routing, sizes, upcycle, weights
+from medcorpus.training import (
+    analysis,
+    attention,
+    base,
+    checkpoint,
+    evaluate,
+    precision,
+    routing,
+    sizes,
+    upcycle,
+    weights,
+)
 from medcorpus.training.devices import Devices, restore, whole
 from medcorpus.training.loop import Loop, Schedule, Tuning, digest
 from medcorpus.training.plan.items import read_items
@@ -233,13 +244,18 @@ def exported(prepared: Prepared, step: Step, out: Path, devices: Devices, accept
 
 
 def _report_routing(model: torch.nn.Module, experts: list[str], out: Path) -> dict[str, Any] | None:
-    """What the routers did, beside the result; the figure too where matplotlib is installed. None for a dense model."""
+    """What the routers did: figures, `routing.json` in full, a heat map with matplotlib. None for a dense model."""
     counts = routing.statistics(model)
     if counts is None:
         return None
     own, known = counts.own.sum(axis=0), counts.known.sum(axis=0)
     shares = {name: float(own[i] / known[i]) for i, name in enumerate(counts.languages) if known[i]}
-    return {"experts": experts, "own_first": float(own.sum() / max(1, known.sum())), "own_first_by_language": shares}
+    _publish_json(out / "routing.json", analysis.table(counts, experts))
+    try:
+        analysis.heat_map(counts, experts, out / "routing.png", out.name)
+    except Missing as error:
+        event(str(error))
+    return {"experts": experts, "own_first": analysis.summary(counts)["own"], "own_first_by_language": shares}
 
 
 def _inside(folder: Path, make: Callable[[Path], Any]) -> None:
