@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stages": ("medcorpus.cli.check", "every stage, its parameters and its reasons"),
     "languages": ("medcorpus.cli.languages", "the languages known, their families and experts"),
     "doctor": ("medcorpus.cli.doctor", "what is installed and reachable, and the cure for what is not"),
+    "moe": ("medcorpus.cli.moe", "mixtures of experts: look at one, add an expert, import a published one"),
     "fit": ("medcorpus.cli.fit", "train the small models that are shipped (langid)"),
     "status": ("medcorpus.cli.look", "what a run did, step by step, or is doing now"),
     "explain": ("medcorpus.cli.explain", "the whole story of one row: kept, dropped or quarantined, and why"),
@@ -109,7 +110,10 @@ def _dispatch(args: list[str]) -> int:
     import typer
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command(name, no_args_is_help=False)(command)
+    if isinstance(command, typer.Typer):  # it has commands of its own
+        app = command
+    else:
+        app.command(name, no_args_is_help=False)(command)
     result = app(rest, prog_name=f"medcorpus {name}", standalone_mode=True)
     return result if isinstance(result, int) else EXIT_DONE
 

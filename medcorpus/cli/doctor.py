@@ -24,7 +24,7 @@ class Finding(NamedTuple):
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """What is installed and reachable, with the cure for what is not. Exit code 4 when something needed is missing."""
-    found = [*_python(), *_packages(), *_model(), *_machine()]
+    found = [*_python(), *_packages(), *_kernels(), *_model(), *_machine()]
     if json:
         print_json({"findings": [finding._asdict() for finding in found]})
     else:
@@ -67,13 +67,28 @@ def _packages() -> Iterator[Finding]:
     yield Finding("ok" if trains else "warn", "fastText can train", "yes" if trains else "overwritten by fasttext-predict", cure)  # fmt: skip # noqa: E501
 
 
+def _kernels() -> Iterator[Finding]:
+    """Compile what is not yet: the first run then need not."""
+    from medcorpus.core.stage import Context, load
+    from medcorpus.engine.plan import Step
+    from medcorpus.engine.warm import compile_kernels
+    from medcorpus.stages import STAGES
+
+    steps = [Step(name, path, {}, Context(name)) for name, (path, _) in STAGES.items() if load(path).compiles]
+    compile_kernels(steps)
+    yield Finding("ok", "kernels", f"{', '.join(step.id for step in steps)}: in {os.environ['NUMBA_CACHE_DIR']}")
+
+
 def _model() -> Iterator[Finding]:
+    import pyarrow as pa
+
     from medcorpus.core.errors import MedcorpusError
     from medcorpus.text.lid import Model, shipped_model
 
     try:
-        labels, scores = Model(shipped_model()).predict(["The patient should drink plenty of water."], k=1)
-        yield Finding("ok", "langid model", f"{shipped_model().name}: {labels[0][0]} {scores[0][0]:.2f}")
+        model = Model(shipped_model())
+        labels, scores = model.predict_array(pa.array(["The patient should drink plenty of water."]))
+        yield Finding("ok", "langid model", f"{shipped_model().name}: {model.labels[labels[0, 0]]} {scores[0, 0]:.2f}")
     except (MedcorpusError, OSError, ValueError) as error:
         yield Finding("fail", "langid model", str(error), "pip install --force-reinstall medcorpus")
 

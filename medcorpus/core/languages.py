@@ -10,9 +10,10 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple
 
+from medcorpus.core import keys
 from medcorpus.core.shipped import shipped
 
 _BETWEEN = re.compile(r"[\s_-]+")
@@ -124,6 +125,16 @@ class Registry:
     def get(self, code: str) -> Language | None:
         """The language of a code, or None."""
         return self._languages.get(code)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of all that decides what `label` answers; names, families and experts may change under it."""
+        tables = {name: {text: list(label) for text, label in t.items()} for name, t in self._sources.items()}
+        macros = {lang.code: lang.macro for lang in self}
+        subtags = [sorted(self._scripts.values()), sorted(self._regions), sorted(self._variants)]
+        return keys.digest(
+            [self._codes, {t: list(label) for t, label in self._labels.items()}, tables, macros, subtags]
+        )
 
     @property
     def pseudo(self) -> frozenset[str]:

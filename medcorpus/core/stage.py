@@ -76,8 +76,8 @@ class Reason:
 class Bad:
     """A row, or the rest of a file, that could not be read. Never holds its text.
 
-    A row that could be read but may not be passed on has another `reason` than quarantine, which alone counts
-    against the error budget, and its own `id` and `language`.
+    What is not broken has another `reason` than quarantine, which alone counts against the error budget: a row that
+    could be read but may not be passed on (it then has its own `id` and `language`), or has no text to pass on.
     """
 
     locator: str
@@ -109,6 +109,7 @@ class Stage:
     resources: ClassVar[Resources] = Resources()
     costly: ClassVar[bool] = False  # its output is written at once, never recomputed for a later stage
     protects: ClassVar[bool] = False  # its output no longer holds patient data (phi)
+    compiles: ClassVar[bool] = False  # `open` compiles kernels, which takes seconds the first time on a machine
     decides: ClassVar[bool] = False  # it marks rows by the reasons of the steps above (select)
 
     def __init__(self, params: Any, context: Context = Context()):

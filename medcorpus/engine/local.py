@@ -21,6 +21,7 @@ from medcorpus.engine.parts import read_note
 from medcorpus.engine.plan import Plan, Step, Unit, units
 from medcorpus.engine.pool import Pool
 from medcorpus.engine.progress import Progress
+from medcorpus.engine.warm import compile_kernels
 from medcorpus.engine.worker import Result, Task
 
 
@@ -50,7 +51,7 @@ class Runner:
         self.reports: dict[str, StepReport] = {}
         self._parts: dict[str, list[Part]] = {}
         self._pool = Pool(store.root, self.workers)
-        self.wrote = False
+        self.wrote = self._compiled = False
 
     def run(self, until: str | None = None) -> dict[str, StepReport]:
         """Do what is missing. Raises MedcorpusError; everything committed before stays."""
@@ -177,7 +178,9 @@ class Runner:
     def _perform(self, unit: Unit, label: str, missing: list[Task]) -> dict[str, Result]:
         if not missing:
             return {}
-        self.wrote = True
+        if not self._compiled:
+            compile_kernels(self.plan.steps)
+        self._compiled = self.wrote = True
         missing.sort(key=lambda task: -task.size)  # the longest first, so that workers end together
         io = unit.last.cls.resources.kind == "io"
         results: dict[str, Result] = {}

@@ -5,6 +5,7 @@ document itself. Left out, it is the list that the document is, or the values of
 document itself. Columns are the members of the record, `qas.0.question` a nested one, and besides
 
     _key      the name or number of the record in what holds it
+    _name     the nearest name above it, past numbers: of the list that holds it
     _value    the record itself, when it is no object
     _up.NAME  a member of the nearest object around it that has one of this name
 
@@ -40,6 +41,7 @@ class _Found:
     around: tuple[dict[str, Any], ...]
     value: Any
     key: str = ""
+    name: str = ""
     bad: tuple[str, str] | None = None
 
 
@@ -139,20 +141,20 @@ def _member(here: _Found, name: str) -> _Found:
         return _Found(pointer, (), None, bad=("no_records", f"there is no '{name}' here{hint}"))
     if isinstance(here.value, Twice) and name in here.value.twice:
         return _Found(pointer, (), None, bad=("duplicate_key", "the key stands twice"))
-    return _Found(pointer, (*here.around, here.value), here.value[name], name)
+    return _Found(pointer, (*here.around, here.value), here.value[name], name, name)
 
 
 def _each(here: _Found) -> Iterator[_Found]:
     if isinstance(here.value, list):
         for number, value in enumerate(here.value):
-            yield _Found(f"{here.pointer}/{number}", here.around, value, str(number))
+            yield _Found(f"{here.pointer}/{number}", here.around, value, str(number), here.name)
     elif isinstance(here.value, dict):
         around = (*here.around, here.value)
         for name, value in here.value.items():
             pointer = f"{here.pointer}/{_escape(name)}"
             if isinstance(here.value, Twice) and name in here.value.twice:
                 yield _Found(pointer, (), None, bad=("duplicate_key", "the key stands twice; the last is read"))
-            yield _Found(pointer, around, value, name)
+            yield _Found(pointer, around, value, name, name)
     else:
         yield _Found(here.pointer, (), None, bad=("no_records", "there is neither a list nor an object here"))
 
@@ -188,6 +190,8 @@ def _chunk(found: list[_Found], options: Options) -> Chunk:
 def _column(one: _Found, record: dict[str, Any], path: str, options: Options) -> str | None:
     if path == "_key" and path not in record:
         return one.key
+    if path == "_name" and path not in record:
+        return one.name
     if path.startswith("_up."):
         for outer in reversed(one.around):
             if (here := walk(outer, path[4:])) is not Wrong:

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.formats.base import Chunk, Options, Span, failed
 from medcorpus.formats.encodings import Undecodable, text_of
 from medcorpus.formats.markup.markdown import columns
-from medcorpus.formats.streams import Stream
+from medcorpus.formats.streams import whole
 
 
 def read_txt(span: Span, options: Options) -> Iterator[Chunk]:
@@ -29,15 +28,9 @@ def read_md(span: Span, options: Options) -> Iterator[Chunk]:
 
 def _text(span: Span, options: Options) -> tuple[str, str | None] | Chunk:
     """(text of a file, its encoding or None for UTF-8), or what is wrong with it."""
-    with Stream(span.path) as stream:
-        data = stream.read(MAX_ROW_BYTES + 1)
-        if len(data) > MAX_ROW_BYTES:
-            return failed("", "too_large", f"the file is larger than {MAX_ROW_BYTES >> 20} MB")
-        stream.read(1)  # a break is known only after the last byte
-        if stream.broken:
-            return failed("", "broken", stream.broken)
-    if not data:
-        return failed("", "empty", "the file is empty")
+    data = whole(span)
+    if isinstance(data, Chunk):
+        return data
     try:
         text, verdict = text_of(data, options.encoding)
     except Undecodable as error:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from medcorpus.core.schema import MAX_ROW_BYTES
 from medcorpus.core.stage import Bad
-from medcorpus.formats.base import SEPARATOR, Damaged, Span, open_bytes
+from medcorpus.formats.base import SEPARATOR, Chunk, Damaged, Span, failed, open_bytes
 
 MAGIC = {
     "gzip": b"\x1f\x8b\x08",
@@ -146,6 +146,18 @@ def head(path: str, size: int) -> bytes:
             pieces.append(data)
             size -= len(data)
     return b"".join(pieces)
+
+
+def whole(span: Span) -> bytes | Chunk:
+    """All bytes of a file that is one row, or what is wrong with it."""
+    with Stream(span.path, span.start, span.end) as stream:
+        data = stream.read(MAX_ROW_BYTES + 1)
+        if len(data) > MAX_ROW_BYTES:
+            return failed("", "too_large", f"the file is larger than {MAX_ROW_BYTES >> 20} MB")
+        stream.read(1)  # a break is known only after the last byte
+        if stream.broken:
+            return failed("", "broken", stream.broken)
+    return data or failed("", "empty", "the file is empty")
 
 
 def ahead(stream: Stream, size: int) -> Iterator[bytes]:

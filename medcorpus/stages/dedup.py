@@ -86,6 +86,7 @@ class Dedup(Gather):
     name = "dedup"
     version = 2
     Params = DedupParams
+    compiles = True
     reads = ("id", "text", "language", "licence", "mcqa", "turns")
     writes = _FIELDS
     decision_fields = _FIELDS

@@ -54,10 +54,12 @@ class Extract(Map):
     )
 
     def resource_digests(self) -> dict[str, str]:
-        """The library decides what is seen of a page."""
+        """The library decides what is seen of a page, the model has a say in which encoding it is in."""
         from importlib.metadata import version
 
-        return {"resiliparse": version("resiliparse")}
+        from medcorpus.text.lid import digests, shipped_model
+
+        return {"resiliparse": version("resiliparse")} | digests(shipped_model())
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Read the pages of a batch. Raises RowError for one that cannot be read, without saying which."""

@@ -11,7 +11,7 @@ that file.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatchcase
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -24,9 +24,11 @@ from medcorpus import formats
 from medcorpus.core import keys
 from medcorpus.core.errors import Fatal, Missing, nearest
 from medcorpus.core.languages import registry
+from medcorpus.core.licences import PERMISSIVE, permissive
 from medcorpus.core.params import Params, decision, fill, place, speed
 from medcorpus.core.schema import CATEGORIES, RECORD, conform, schema_with
 from medcorpus.core.stage import Bad, Context, Partition, Reason, Source
+from medcorpus.formats import takedown
 from medcorpus.formats.base import Chunk, Options, Span, alike, in_file, joined, locators
 from medcorpus.formats.columnar import is_record, pieces, schema_of
 from medcorpus.formats.columns import FORMS, Column, Flag
@@ -35,14 +37,12 @@ from medcorpus.formats.encodings.tables import LABELS, canonical
 from medcorpus.formats.mapping import FIELDS, ROLES, Mapping, MissingColumn, as_records, to_records
 from medcorpus.formats.partitions import Digests, partitions
 
-PERMISSIVE = (
-    "CC0-*", "CC-PDDC", "public-domain", "PDDL-*", "Unlicense", "CC-BY-[0-9]*", "CC-BY-SA-[0-9]*", "ODC-By-*", "ODbL-*",
-    "MIT", "MIT-0", "Apache-2.0", "BSD-*", "ISC", "0BSD", "OGL-UK-*", "GFDL-*",
-)  # fmt: skip
-"""Licences that allow use, change and redistribution for any purpose: SPDX identifiers as patterns."""
-
-RETIRED = "retired"
 _FLAG = re.compile(r"[a-z][a-z0-9_]{0,39}")
+LEFT_OUT = {formats.NO_READER, "null_text", "fuzzy", "obsolete"}
+"""What the data itself leaves out: files of formats that nobody reads, rows without text, translations that their
+maker does not stand for. Each is told and counted as a reason of its own; nothing is broken, so none counts against
+the error budget."""
+
 _BATCH_ROWS = 4096
 _BATCH_BYTES = 8 << 20
 
@@ -76,8 +76,8 @@ class IngestParams(Params):
         None,
         pattern=r"^(\.|[^.]+(\.[^.]+)*)$",
         description="Where the rows of a JSON document are: names and `*`, as in `exams.*.data`; `.` for the document. "
-        "Left out: the list it is, the values of an object of objects, else the document. Columns `_key`, `_value` "
-        "(what is no object) and `_up.name` (of an object around the row) are there too.",
+        "Left out: the list it is, the values of an object of objects, else the document. Columns `_key`, `_name` (of "
+        "the list around it), `_value` (what is no object) and `_up.name` (of an object around the row) are there too.",
     )
     sheet: str | None = Field(None, min_length=1, description="The sheet of a workbook to read; all when left out.")
     keep: list[str] | Literal["all", "none"] = Field("all", description="Other columns to keep, as JSON in `extra`.")
@@ -151,14 +151,7 @@ class IngestParams(Params):
 
 
 def _not_permissive(batch: pa.RecordBatch, params: IngestParams, languages: tuple[str, ...]) -> pa.Array:
-    """True where the licence matches none of `params.permissive` (case does not matter) or is not known."""
-    patterns = [pattern.lower() for pattern in params.permissive]
-    good = [
-        licence
-        for licence in pc.unique(batch["licence"]).to_pylist()
-        if licence and any(fnmatchcase(licence.lower(), pattern) for pattern in patterns)
-    ]
-    return pc.invert(pc.is_in(batch["licence"], pa.array(good, pa.string())))
+    return pc.invert(permissive(batch["licence"], params.permissive))
 
 
 class Ingest(Source):
@@ -212,26 +205,19 @@ class Ingest(Source):
         return [self._without(partition) for partition in found] if self._retired else found
 
     def resource_digests(self) -> dict[str, str]:
-        """The name of the source is written in every row and enters every id, also when the step's id gives it."""
-        return {"source": self._mapping.source}
+        """The name of the source, which is in every row and enters every id; the registry of languages; and the model
+        that has a say in which encoding a file is in.
+        """
+        from medcorpus.text.lid import digests, shipped_model
+
+        return {"source": self._mapping.source, "languages": registry().digest} | digests(shipped_model())
 
     @cached_property
     def _retired(self) -> frozenset[str]:
-        """Ids that may not be passed on. Raises Missing and Fatal: a takedown that is not understood stops the run."""
+        """Ids that may not be passed on. Raises Missing and Fatal (see `takedown.read_ids`)."""
         given = self.params.retire or []
-        found: set[str] = set()
-        for name in [given] if isinstance(given, str) else given:
-            try:
-                lines = Path(self.context.root, fill(name)).read_text("utf-8-sig").splitlines()
-            except (OSError, KeyError, UnicodeDecodeError) as error:
-                raise Missing(f"{self._mapping.source}: the list of retired ids cannot be read: {error}") from None
-            for number, line in enumerate(lines, 1):
-                id = line.partition("#")[0].strip()
-                if len(id.split()) > 1:
-                    raise Fatal(f"{name}:{number}: one id a line is expected")
-                if id:
-                    found.add(id)
-        return frozenset(found)
+        names = [given] if isinstance(given, str) else given
+        return takedown.read_ids((name, Path(self.context.root, self._filled(name))) for name in names)
 
     def notes(self) -> list[str]:
         """`jsonl: 12 files, 340.2 MB` for each format."""
@@ -252,23 +238,13 @@ class Ingest(Source):
         know them the source is read once for each new list; the answer is kept with the digests.
         """
         key = keys.digest([partition.digest, self.params.data(), self._mapping.source, sorted(self._retired)])
-        hits = self._known().noted(f"retired-{key}", lambda: self._hits(partition.spec))
+        hits = self._known().noted(
+            f"retired-{key}", lambda: takedown.hits(self.read(partition.spec, lambda bad: None), self._retired)
+        )
         if not hits:
             return partition
         spec = {**partition.spec, "retired": hits}
         return Partition(keys.digest([partition.digest, hits]), spec, partition.size)
-
-    def _hits(self, spec: dict[str, Any]) -> list[str]:
-        """Ids of the rows that are retired, or made from one that is."""
-        ids = pa.array(sorted(self._retired), pa.string())
-        hits: list[str] = []
-        for batch in self.read(spec, lambda bad: None):
-            gone = pc.is_in(batch["id"], ids).to_numpy(zero_copy_only=False).copy()
-            parents = batch["parents"]
-            of_retired = pc.is_in(pc.list_flatten(parents), ids).to_numpy(zero_copy_only=False)
-            gone[pc.list_parent_indices(parents).to_numpy()[of_retired]] = True
-            hits += batch["id"].filter(pa.array(gone)).to_pylist()
-        return sorted(set(hits))
 
     def _known(self) -> Digests:
         if self._digests is None:
@@ -278,12 +254,16 @@ class Ingest(Source):
     def _files(self) -> list[tuple[Found, str]]:
         paths = [self.params.path] if isinstance(self.params.path, str) else self.params.path
         try:
-            found = find([fill(path) for path in paths], self.context.root, self._known().members)
-        except KeyError as error:
-            raise Missing(f"{self._mapping.source}: the environment variable {error.args[0]} is not set") from None
+            found = find([self._filled(path) for path in paths], self.context.root, self._known().members)
         except (NothingFound, SameLocator) as error:
             raise Fatal(str(error)) from None
         return [(file, self._format(file)) for file in found]
+
+    def _filled(self, path: str) -> str:
+        try:
+            return fill(path)
+        except KeyError as error:
+            raise Missing(f"{self._mapping.source}: the environment variable {error.args[0]} is not set") from None
 
     def _format(self, file: Found) -> str:
         if self.params.format or file.error:
@@ -306,14 +286,18 @@ class Ingest(Source):
 
         All batches have the same columns: RECORD, and the score columns that any of the files brings.
         """
+
+        def told(bad: Bad) -> None:
+            reject(replace(bad, reason=bad.error) if bad.error in LEFT_OUT else bad)
+
         held = {file["locator"]: self._holds_records(file) for file in spec["files"]}
         scores = {f.name: f for schema in held.values() if schema for f in schema if f.name not in RECORD.names}
         whole = schema_with(scores[name] for name in sorted(scores))
         retired = pa.array(spec.get("retired", []), pa.string())
         waiting: list[pa.RecordBatch] = []
         rows = size = 0
-        for made in self._records(spec["files"], {name for name, schema in held.items() if schema}, whole, reject):
-            made = self._left(made, retired, reject) if len(retired) else made
+        for made in self._records(spec["files"], {name for name, schema in held.items() if schema}, whole, told):
+            made = takedown.without(made, retired, self._retired, told) if len(retired) else made
             for batch in pieces(conform(made, whole), _BATCH_BYTES):
                 if waiting and (rows + batch.num_rows > _BATCH_ROWS or size > _BATCH_BYTES):
                     yield pa.concat_batches(waiting)
@@ -354,16 +338,6 @@ class Ingest(Source):
             lost[file] = kind, message, rows + chunk.batch.num_rows
         for file, (kind, message, rows) in lost.items():
             reject(Bad(file, kind, f"{message} ({rows:,} rows are lost)"))
-
-    def _left(self, batch: pa.RecordBatch, retired: pa.Array, reject: Callable[[Bad], None]) -> pa.RecordBatch:
-        """The rows that are not `retired`."""
-        gone = pc.is_in(batch["id"], retired)
-        if not gone.true_count:
-            return batch
-        for row in batch.select(["id", "locator", "language"]).filter(gone).to_pylist():
-            message = "its id is retired" if row["id"] in self._retired else "it was made from a retired row"
-            reject(Bad(row["locator"], RETIRED, message, RETIRED, row["id"], row["language"]))
-        return batch.filter(pc.invert(gone))
 
     def _joined(
         self, files: list[dict[str, Any]], reject: Callable[[Bad], None]

@@ -60,6 +60,7 @@ class Langid(Map):
     """Writes `language`, `script`, `language_score`; keeps what was declared."""
 
     name, version, Params = "langid", 1, LangidParams
+    compiles = True
     resources = Resources(memory_mb=600)  # model, tables and compiled kernels 190; a row of 32 MB in parts (NFD) 230
     reads = ("text", "language")
     writes = (
@@ -90,15 +91,10 @@ class Langid(Map):
         return path
 
     def resource_digests(self) -> dict[str, str]:
-        """The model, and what its texts go through first, decide what is written."""
-        from hashlib import blake2b, file_digest
+        """The model, what its texts go through first, and what its labels stand for decide what is written."""
+        from medcorpus.text.lid import digests
 
-        from medcorpus.text.lid import NORMALISE_VERSION, OWN_PREFIX
-
-        path = self._path()
-        with path.open("rb") as stream:
-            model = file_digest(stream, lambda: blake2b(digest_size=16)).hexdigest()
-        return {"model": model, "normalise": str(NORMALISE_VERSION) if path.name.startswith(OWN_PREFIX) else ""}
+        return digests(self._path()) | {"languages": registry().digest}
 
     def open(self) -> None:
         """Load the model and its kernels, and look up what each of its labels stands for."""

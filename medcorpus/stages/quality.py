@@ -94,6 +94,7 @@ class Quality(Map):
     """Adds the figures of `text.measures` as columns."""
 
     name = "quality"
+    compiles = True
     Params = QualityParams
     reads = ("text",)
     writes = (

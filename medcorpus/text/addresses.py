@@ -8,6 +8,9 @@ _MAIL = np.zeros(256, np.uint8)
 _MAIL[list(b"abcdefghijklmnopqrstuvwxyz0123456789-")] = 3
 _MAIL[list(b"._%+")] = 1
 _LOCAL, _DOMAIN = 1, 2
+_WWW, _FTP, _HTTP, _HTTPS, _SCHEME = (
+    np.array(list(word), np.uint8) for word in (b"www.", b"ftp://", b"http://", b"https://", b"://")
+)
 
 
 @njit(cache=True, nogil=True)
@@ -17,7 +20,7 @@ def may_be_address(data, at, end):
     if byte == 0x40:
         return True
     if byte == 0x3A:
-        return _is(data, at, end, (0x3A, 0x2F, 0x2F))
+        return _is(data, at, end, _SCHEME)
     if at + 3 >= end or byte | 0x20 != 0x77:
         return False
     return data[at + 1] | 0x20 == 0x77 and data[at + 2] | 0x20 == 0x77 and data[at + 3] == 0x2E
@@ -25,7 +28,7 @@ def may_be_address(data, at, end):
 
 @njit(cache=True, nogil=True)
 def _is(data, at, end, word):
-    """Whether `word`, a tuple of bytes, stands at `at`."""
+    """Whether `word` stands at `at`."""
     if at + len(word) > end:
         return False
     for which in range(len(word)):  # noqa: SIM110 (not a generator: this is compiled)
@@ -40,13 +43,13 @@ def blank_addresses(line, end):
     at = 0
     while at < end:
         begin = at
-        if _is(line, at, end, (0x77, 0x77, 0x77, 0x2E)):  # www.
+        if _is(line, at, end, _WWW):
             at += 4
-        elif _is(line, at, end, (0x66, 0x74, 0x70, 0x3A, 0x2F, 0x2F)):  # ftp://
+        elif _is(line, at, end, _FTP):
             at += 6
-        elif _is(line, at, end, (0x68, 0x74, 0x74, 0x70, 0x3A, 0x2F, 0x2F)):  # http://
+        elif _is(line, at, end, _HTTP):
             at += 7
-        elif _is(line, at, end, (0x68, 0x74, 0x74, 0x70, 0x73, 0x3A, 0x2F, 0x2F)):  # https://
+        elif _is(line, at, end, _HTTPS):
             at += 8
         else:
             at += 1

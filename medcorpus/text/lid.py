@@ -325,6 +325,13 @@ def _probability(value: float) -> float:
     return min(float(value), 1.0) if value > 0 else 0.0
 
 
+def digests(path: Path) -> dict[str, str]:
+    """What decides the answers of a model: its file, and the version of `normalise` where it goes before it."""
+    with path.open("rb") as stream:
+        model = file_digest(stream, partial(blake2b, digest_size=16)).hexdigest()
+    return {"model": model, "normalise": str(NORMALISE_VERSION) if path.name.startswith(OWN_PREFIX) else ""}
+
+
 def shipped_model() -> Path:
     """Path of the model that comes with medcorpus (its card lies beside it)."""
     return Path(__file__).resolve().parents[1] / "models" / f"{OWN_PREFIX}-1.ftz"

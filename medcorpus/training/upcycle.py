@@ -186,9 +186,18 @@ def _experts(layer: int, part: str, dense: Tensor, plan: Upcycling, config: PreT
             expert = expert * 0.5  # the shared expert's gate of zeros lets half of its output through
         yield f"{prefix}.experts.{number}.{part}_proj.weight", expert
     if config.model_type == "qwen2_moe":
-        shape = (dense.shape[0], NULL) if part == "down" else (NULL, dense.shape[1])
-        shared = dense.clone() if plan.shared else dense.new_zeros(shape)
-        yield f"{prefix}.shared_expert.{part}_proj.weight", shared
+        name = f"shared_expert.{part}_proj"
+        yield (
+            f"{prefix}.{name}.weight",
+            dense if plan.shared else dense.new_zeros(null_shapes(config.hidden_size)[name]),
+        )
+
+
+def null_shapes(hidden: int) -> dict[str, tuple[int, int]]:
+    """Tensors of a shared expert that is not one, for a hidden size; all zeros."""
+    into, back = (NULL, hidden), (hidden, NULL)
+    shapes = {"gate_proj": into, "up_proj": into, "down_proj": back}
+    return {f"shared_expert.{part}": shape for part, shape in shapes.items()} | {"shared_expert_gate": (1, hidden)}
 
 
 def _varied(dense: Tensor, plan: Upcycling, layer: int, expert: int, part: str) -> Tensor:

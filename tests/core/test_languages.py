@@ -422,3 +422,16 @@ def test_loading_is_quick() -> None:
         registry.__wrapped__()
         times.append(time.process_time() - start)
     assert min(times) < 0.08
+
+
+def test_the_digest_changes_with_what_labels_mean_and_with_nothing_else() -> None:
+    data = yaml.load(shipped("language_families.yaml").read_text("utf-8"), Loader=yaml.BaseLoader)
+    whole = Registry(data).digest
+    assert whole == registry().digest and len(whole) == 32
+    data["languages"]["deu"]["note"] = "spoken in Vienna too"
+    data["languages"]["deu"]["family"] = "Uralic"
+    assert Registry(data).digest == whole
+    data["languages"]["deu"].setdefault("aliases", []).append("Tedesco")
+    other = Registry(data).digest
+    data["sources"]["sib200"]["xyz_Latn"] = "deu"
+    assert len({whole, other, Registry(data).digest}) == 3

@@ -185,3 +185,12 @@ def test_every_element_is_a_row_or_told(tmp_path_factory: pytest.TempPathFactory
     for value, row in zip(values, document, strict=True):
         if not isinstance(row.get("a"), str) and value is not None:
             assert json.loads(value) == row["a"]
+
+
+def test_lists_by_name(rows) -> None:
+    lists = {"en_words": ["cell", "gene"], "jp_words": ["細胞"]}
+    assert rows(lists, "_name", "_key", "_value", records="*") == (
+        [("/en_words/0", "en_words", "0", "cell", None), ("/en_words/1", "en_words", "1", "gene", None),
+         ("/jp_words/0", "jp_words", "0", "細胞", None)], [],
+    )  # fmt: skip
+    assert rows([{"a": 1}], "_name") == ([("/0", "", '{"a":1}')], [])

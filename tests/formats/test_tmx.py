@@ -52,5 +52,7 @@ def test_tico19() -> None:
     assert counts["eng"] == 38 * 3071 and counts["kau"] == 3071 and counts["por"] == 3071 and "kor" not in counts
     assert counts["tir"] == 3 * 3071 and counts["fas"] == 2 * 3071 - 1
     assert len({row["group"] for row in rows}) == 38 * 3071
+    english = Counter(row["text"] for row in rows if row["language"] == "eng")
+    assert len(english) == 3340 and max(english.values()) >= 38, "the English side comes again with every language"
     first = rows[0]
     assert first["locator"] == "all.en-ar.tmx.zip!/all.en-ar.tmx#tu=1/tuv[1]" and json.loads(first["extra"])["tuid"]

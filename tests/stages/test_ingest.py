@@ -342,6 +342,34 @@ def test_the_locale_does_not_matter(tmp_path: Path) -> None:
     assert len(outputs) == 1 and outputs.pop().count("'") == 4
 
 
+def test_what_the_data_leaves_out_is_counted_but_no_error(tmp_path: Path) -> None:
+    """Nine rows of ten without text, a picture, an old translation: told, and the budget of 2% still holds."""
+    write_lines(tmp_path / "d/a.jsonl", {"text": "one"}, *[{"text": None}] * 9)
+    (tmp_path / "d/scan.png").write_bytes(b"\x89PNG")
+    (tmp_path / "d/fr.po").write_text(
+        'msgid "wound"\nmsgstr "plaie"\n\n#, fuzzy\nmsgid "leg"\nmsgstr "jambon"\n\n#~ msgid "x"\n#~ msgstr "y"\n'
+    )
+    bad: list[Bad] = []
+    rows = sum(batch.num_rows for batch in batches(ingest(tmp_path, path="d"), bad))
+    assert rows == 2 and {one.reason for one in bad} == {"null_text", "no_reader", "fuzzy", "obsolete"}
+    assert all(one.reason == one.error for one in bad)
+    command = [sys.executable, "-m", "medcorpus", "ingest", "d", "out", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    write_lines(tmp_path / "d/a.jsonl", {"text": "one"}, {"txt": "two"})
+    command[-2] = "other"
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 3 and "max_error_rate" in done.stderr
+
+
+def test_the_key_knows_the_registry_and_the_model(tmp_path: Path) -> None:
+    from medcorpus.core.languages import registry
+    from medcorpus.text.lid import digests, shipped_model
+
+    found = ingest(tmp_path, path="x.txt").resource_digests()
+    assert found == {"source": "pubmed", "languages": registry().digest, **digests(shipped_model())}
+
+
 # -- real data ----------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,9 +12,11 @@ import pytest
 from medcorpus.core.errors import Fatal, Missing
 from medcorpus.core.languages import registry
 from medcorpus.core.stage import Context, Decision
+from medcorpus.stages.extract import Extract, ExtractParams
 from medcorpus.stages.langid import Langid, second_opinion
 from medcorpus.stages.select import Select
 from medcorpus.text.lid import shipped_model
+from tests.reading import DATA, ingest
 from tests.records import records
 
 if not shipped_model().exists():
@@ -278,3 +281,20 @@ def test_sorts_of_arabic_are_arabic(stage):
 
 def test_the_model_is_small_enough_to_ship():
     assert Path(shipped_model()).stat().st_size < 8 << 20
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real data is not here")
+def test_folders_that_lie_are_caught(stage):
+    """Pages in the folders fr, es and sw of a site are English: everything long enough to tell is `mislabelled`."""
+    folder = {"language": {"from": "folder"}}
+    rows, _ = ingest(DATA, path="web/safebirth_mislabelled", columns=folder)
+    given = records([None] * len(rows), body=[row["body"] for row in rows], language=[row["language"] for row in rows])
+    made = stage.apply(Extract(ExtractParams(), Context()).apply(given))
+    caught = dropped(made, "mislabelled", sure=0.8)
+    said = Counter()
+    for row, found, lies in zip(rows, made["language"].to_pylist(), caught, strict=True):
+        said[row["language"], found, lies] += 1
+    lied = sum(count for (declared, _, lies), count in said.items() if declared != "eng" and lies)
+    assert lied >= 117, "39 of the 41 pages in each of three folders: one is surely too short, of one it is not sure"
+    assert all(found in ("eng", "und") for declared, found, _ in said)
+    assert not any(lies for declared, _, lies in said if declared == "eng")

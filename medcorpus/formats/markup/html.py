@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from medcorpus.core.schema import MAX_ROW_BYTES
-from medcorpus.formats.base import Chunk, Options, Span, failed
-from medcorpus.formats.streams import Stream
+from medcorpus.formats.base import Chunk, Options, Span
+from medcorpus.formats.streams import whole
 
 _LOOK = 4096  # browsers look for a declaration in the first 1,024 bytes; pages put much before it
 _XML = re.compile(rb"""\A\s*<\?xml[^>]*?encoding\s*=\s*["']\s*([\w.:-]+)""")
@@ -37,15 +36,3 @@ def declared(body: bytes) -> str | None:
             return name
     found = _XML.search(body[:_LOOK]) or _META.search(body[:_LOOK])
     return found[1].decode("ascii", "replace").lower() if found else None
-
-
-def whole(span: Span) -> bytes | Chunk:
-    """All bytes of a file that is one row, or what is wrong with it."""
-    with Stream(span.path, span.start, span.end) as stream:
-        data = stream.read(MAX_ROW_BYTES + 1)
-        if len(data) > MAX_ROW_BYTES:
-            return failed("", "too_large", f"the file is larger than {MAX_ROW_BYTES >> 20} MB")
-        stream.read(1)  # a break is known only after the last byte
-        if stream.broken:
-            return failed("", "broken", stream.broken)
-    return data or failed("", "empty", "the file is empty")

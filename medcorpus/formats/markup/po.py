@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from medcorpus.core.stage import Bad
 from medcorpus.formats.base import Chunk, Options, Span, failed
 from medcorpus.formats.encodings import Undecodable, text_of
-from medcorpus.formats.markup.html import whole
 from medcorpus.formats.markup.rows import Row, chunks
+from medcorpus.formats.streams import whole
 
 _CHARSET = re.compile(rb"Content-Type:[^\"\n]*charset=([\w.:-]+)", re.IGNORECASE)
 _LANGUAGE = re.compile(r"^Language:[ \t]*([^\n]*?)[ \t]*$", re.MULTILINE)

@@ -1,13 +1,15 @@
 """What a dialect says of its rows -> chunks of columns named like the fields of a record."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import pyarrow as pa
 
 from medcorpus.core.stage import Bad
-from medcorpus.formats.base import Chunk, Options, json_text
+from medcorpus.formats.base import Chunk, Options, Span, json_text
+from medcorpus.formats.markup.tree import elements
 
 _ROWS, _CHARS = 1024, 4 << 20
 _FIELDS = ("title", "url", "language", "licence", "attribution", "group")
@@ -30,6 +32,14 @@ class Row:
     attribution: str | None = None
     group: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+
+def documents(span: Span, row: Callable[[Element], Row | None]) -> Iterator[Row | Bad]:
+    """The row that `row` makes of the root of an XML file, or what is wrong with the file."""
+    for found in elements(span):
+        made = found if isinstance(found, Bad) else row(found.root)
+        if made is not None:
+            yield made
 
 
 def chunks(rows: Iterable[Row | Bad], options: Options, kind: str = "text", none: str = "") -> Iterator[Chunk]:

@@ -7,13 +7,13 @@ import importlib
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
+from xml.etree.ElementTree import Element
 
 from medcorpus.core.languages import UnknownLanguage, registry
-from medcorpus.core.stage import Bad
 from medcorpus.formats.base import Chunk, Options, Span
 from medcorpus.formats.markup.prose import Shape, flat, prose, words
-from medcorpus.formats.markup.rows import Row, chunks
-from medcorpus.formats.markup.tree import elements, opened
+from medcorpus.formats.markup.rows import Row, chunks, documents
+from medcorpus.formats.markup.tree import opened
 
 _LOOK = 64 << 10
 
@@ -61,7 +61,7 @@ def read(span: Span, options: Options) -> Iterator[Chunk]:
         head = stream.read(_LOOK)
     module = dialect(head)
     if module is None:
-        yield from chunks(_document(span), options)
+        yield from chunks(documents(span, _document), options)
     else:
         yield from importlib.import_module(module).read(span, options)
 
@@ -77,20 +77,15 @@ def dialect(head: bytes) -> str | None:
     return next((known.module for known in DIALECTS if name in known.roots and known.hint in lower), None)
 
 
-def _document(span: Span) -> Iterator[Row | Bad]:
-    for found in elements(span):
-        if isinstance(found, Bad):
-            yield found
-            continue
-        root = found.root
-        title = root.find("title")
-        yield Row(
-            None,
-            prose(root, SHAPE),
-            title=flat(title if title is not None else root.find("*/title"), SHAPE) or None,
-            language=root.get("xml:lang") or _known(root.get("lang")),
-            extra={"root": root.tag, **root.attrib},
-        )
+def _document(root: Element) -> Row:
+    title = root.find("title")
+    return Row(
+        None,
+        prose(root, SHAPE),
+        title=flat(title if title is not None else root.find("*/title"), SHAPE) or None,
+        language=root.get("xml:lang") or _known(root.get("lang")),
+        extra={"root": root.tag, **root.attrib},
+    )
 
 
 def _known(label: str | None) -> str | None:

@@ -1,0 +1,61 @@
+"""Compile kernels before the workers start: once on a machine, in parallel, and said.
+
+Kernels are compiled when a stage is opened and kept on disk (`medcorpus.text` says where). Left to the workers, each
+would compile the same ones at the same time, and nobody would know why nothing happens.
+"""
+
+import multiprocessing as mp
+import os
+import time
+from collections.abc import Iterable
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from medcorpus.core.log import event
+from medcorpus.engine.plan import Step
+
+
+def compile_kernels(steps: Iterable[Step]) -> None:
+    """Open every stage among `steps` that compiles and has not been opened on this machine, each in a process.
+
+    What a stage cannot find (a model) is not told here: the worker that opens it next will tell.
+    """
+    todo = {step.cls.name: step for step in reversed(list(steps)) if step.cls.compiles and not _mark(step).exists()}
+    if not todo:
+        return
+    started = time.monotonic()
+    event(f"compiling the kernels of {', '.join(reversed(todo))}: some 10 seconds, once on this machine")
+    context = mp.get_context("spawn")
+    waiting = list(todo.values())
+    running: list[SpawnProcess] = []
+    while waiting or running:
+        while waiting and len(running) < _cores():
+            running.append(context.Process(target=_open, args=(waiting.pop(),)))
+            running[-1].start()
+        wait([process.sentinel for process in running])
+        running = [process for process in running if process.is_alive()]
+    event(f"kernels compiled in {time.monotonic() - started:.0f} s")
+
+
+def _open(step: Step) -> None:
+    try:
+        stage = step.build()
+        stage.open()
+        stage.close()
+    except Exception:
+        return
+    _mark(step).touch()
+
+
+def _mark(step: Step) -> Path:
+    """There when the kernels of a stage are: beside them, so that both go together."""
+    import medcorpus.text  # noqa: F401 (says where kernels are kept)
+
+    folder = Path(os.environ["NUMBA_CACHE_DIR"])
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"compiled-{step.cls.name}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

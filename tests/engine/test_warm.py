@@ -1,0 +1,51 @@
+"""Kernels are compiled once on a machine, with a message, before any worker starts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.helpers import medcorpus
+
+RECIPE = """
+name: c
+languages: [en]
+steps:
+  - ingest: {path: a.txt}
+  - quality:
+  - select: {drop: [too_short]}
+"""
+
+
+def compiled(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("compiled-*")}
+
+
+def test_once_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    (tmp_path / "a.txt").write_text("The patient should drink plenty of water.")
+    (tmp_path / "c.yaml").write_text(RECIPE)
+    first = medcorpus("build", "c.yaml", cwd=tmp_path).stderr
+    assert first.count("compiling the kernels of quality:") == 1 and first.count("kernels compiled in") == 1
+    assert compiled(tmp_path / "kernels") == {"compiled-quality"}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").rglob("*.nb?")}
+    assert len(kept) > 2
+    second = medcorpus("build", "c.yaml", "--out", "again", cwd=tmp_path).stderr
+    assert "compiling" not in second
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").rglob("*.nb?")} == kept
+
+
+def test_a_stage_that_cannot_be_opened_is_told_by_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    (tmp_path / "a.txt").write_text("The patient should drink plenty of water.")
+    (tmp_path / "not.bin").write_bytes(b"no model")
+    (tmp_path / "c.yaml").write_text(RECIPE.replace("quality:", "langid: {model: not.bin}").replace("too_short", "wrong_language"))  # fmt: skip # noqa: E501
+    failed = medcorpus("build", "c.yaml", cwd=tmp_path, code=None)
+    assert failed.returncode in (3, 4) and "not.bin" in failed.stderr and "Traceback" not in failed.stderr
+    assert compiled(tmp_path / "kernels") == set()
+
+
+def test_doctor_compiles_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = json.loads(medcorpus("doctor", "--json", cwd=tmp_path, code=None).stdout)["findings"]
+    (kernels,) = [one for one in found if one["what"] == "kernels"]
+    assert kernels["state"] == "ok" and {"langid", "quality", "dedup"} <= set(kernels["found"].split(":")[0].split(", "))  # fmt: skip # noqa: E501
