@@ -209,6 +209,7 @@ class _Compiler:
                 self.warn(
                     f"data: {path} is no finished run yet; run its recipe first", self.recipe.lines.at("data", index)
                 )
+                folders.append(str(path))
             elif found is None:
                 self.problem(f"data: {path} is no finished run (no dataset in it); run its recipe first", "data", index)
             else:

@@ -47,12 +47,15 @@ def run(
     return results
 
 
+_BESIDE_SIZES = ("init", "vocabulary", "tokenizer")  # what else stands in `base: {init: random, ...}`
+
+
 def with_weights(prepared: Prepared, devices: Devices) -> None:
     """A base with random weights is made here, where torch is: the folder prepared holds its sizes only."""
     about, folder = prepared.about["base"], prepared.root / "base"
     if devices.first and about.get("init") == "random" and not (folder / checkpoint.MANIFEST).exists():
         settings = {name: about[name] for name in ("kind", "tied", "seed") if name in about}
-        sizes_of = {name: value for name, value in about.items() if name in base.SIZES}
+        sizes_of = {name: value for name, value in about.items() if name not in (*settings, *_BESIDE_SIZES)}
         tokenizer = prepared.root / "tokenizer"
         checkpoint.publish(folder, lambda made: _inside(made, lambda new: base.build(new, tokenizer, sizes_of, **settings)), {})  # fmt: skip # noqa: E501
     devices.wait()
