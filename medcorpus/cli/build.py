@@ -133,6 +133,7 @@ def report(runner: Any, store: Any, as_json: bool) -> None:
             {
                 "id": r.id, "stage": r.stage, "parts": r.parts, "parts_run": r.ran, "seconds": round(r.seconds, 3),
                 "peak_mb": r.peak_mb, "account": r.account.to_json(), "info": r.info,
+                "phases": {name: {"tasks": n, "seconds": round(s, 3)} for name, (n, s) in r.phases.items()},
             }
             for r in runner.reports.values()
         ]  # fmt: skip

@@ -37,6 +37,7 @@ class StepReport:
     seconds: float = 0.0
     bytes: int = 0
     peak_mb: int = 0
+    phases: dict[str, tuple[int, float]] = field(default_factory=dict)  # of a Gather: tasks run, seconds
     info: dict[str, Any] = field(default_factory=dict)
 
 
@@ -193,7 +194,7 @@ class Runner:
                 failures.append(heard.error)
             elif heard.result is not None:
                 results[heard.task.key] = heard.result
-                self._note(unit, heard.result)
+                self._note(unit, heard.task.phase, heard.result)
                 self.progress.tick(parts=1)
             else:
                 self.progress.tick(heard.rows, heard.bytes)
@@ -204,7 +205,7 @@ class Runner:
         self.progress.end(f"{len(results)} part(s) done, peak memory {peak} MiB a worker", peak_mb=peak)
         return results
 
-    def _note(self, unit: Unit, result: Result) -> None:
+    def _note(self, unit: Unit, phase: str, result: Result) -> None:
         for step in unit.steps:
             report = self._report(step)
             report.seconds += result.seconds.get(step.id, 0.0)
@@ -212,6 +213,9 @@ class Runner:
         last = self._report(unit.last)
         last.seconds += result.seconds.get("write", 0.0)
         last.ran += 1
+        if unit.verb == "gather":
+            ran, seconds = last.phases.get(phase, (0, 0.0))
+            last.phases[phase] = (ran + 1, seconds + sum(result.seconds.values()))
         last.bytes += result.part.bytes
 
     def _finish(self, unit: Unit, tasks: list[Task]) -> None:

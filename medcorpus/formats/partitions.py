@@ -28,9 +28,10 @@ from medcorpus.formats.containers.archive import Member
 from medcorpus.formats.discover import Found, list_members
 from medcorpus.formats.streams import codec_of
 
+OWN_BYTES = 4 << 20  # a file as large as that is not grouped: tomorrow's file leaves today's alone
 GROUP_BYTES = 32 << 20
 GROUP_FILES = 64
-SPLIT_BYTES = 64 << 20
+SPLIT_BYTES = 32 << 20  # text of one share of a big file: small enough for all cores to have some
 _RACY_NS = 2_000_000_000
 _READ = 4 << 20
 
@@ -108,7 +109,7 @@ def partitions(files: Iterable[tuple[Found, str]], digests: Digests) -> list[Par
             item = (file.locator, part, _entry(file, format, part))
             if file.tape:
                 tapes.setdefault(file.tape[0], []).append(item)
-            elif len(ranges) == 1 and part["size"] <= GROUP_BYTES:
+            elif len(ranges) == 1 and part["size"] < OWN_BYTES:
                 small.setdefault(file.root if file.dataset else "", []).append(item)
             else:
                 made.append(_partition([item]))
@@ -170,7 +171,7 @@ def _leaves(items: list[tuple[int, Any]], bit: int) -> list[list[Any]]:
 
 
 def _ranges(file: Found, format: str) -> list[Range]:
-    if file.size > SPLIT_BYTES:
+    if file.size > (SPLIT_BYTES // 16 if format == "parquet" else SPLIT_BYTES):
         if format == "jsonl" and _has_lines(file.path):
             return line_ranges(file.path, SPLIT_BYTES)
         cut: Callable[[str, int], list[Range]] | None = {"parquet": _row_groups, "arrow": _batches}.get(format)
@@ -231,11 +232,10 @@ def _row_groups(path: str, most: int) -> list[Range]:
     import pyarrow.parquet as pq
 
     about = pq.read_metadata(path)
-    sizes = [
-        sum(about.row_group(g).column(c).total_compressed_size for c in range(about.num_columns))
-        for g in range(about.num_row_groups)
-    ]
-    return [{"size": sum(sizes[a:b]), "start": a, "end": b} for a, b in _runs(sizes, most)]
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    sizes = [sum(g.column(c).total_compressed_size for c in range(about.num_columns)) for g in groups]
+    runs = _runs([group.total_byte_size for group in groups], most)  # by what they hold, not how well it was packed
+    return [{"size": sum(sizes[a:b]), "start": a, "end": b} for a, b in runs]
 
 
 def _batches(path: str, most: int) -> list[Range]:

@@ -165,20 +165,39 @@ def _stir(state, point, folds, many):
     return state
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def _token(data, at, end, kinds, folds, many, seed):
     """The token that begins at or after `at`: (hash, kind, where it ends, flags of what it may mean).
 
     Kind is _LETTER, _DIGIT, _LONE or _SIGN, or _SEPARATOR when there is none. Flag 1: it may be a strength.
     """
     while at < end:
-        point, size = decode(data, at)
-        kind = kinds[point]
+        byte = data[at]
+        if byte < 0x80:
+            kind = kinds[byte]
+            if kind == _SEPARATOR:
+                at += 1
+                continue
+            point, size = np.int64(byte), 1
+        else:
+            point, size = decode(data, at)
+            kind = kinds[point]
         if kind == _LETTER or kind == _MARK:  # noqa: SIM109 (compiled)
             state = _stir(seed, point, folds, many)
             length, digits = 1, False
             at += size
             while at < end:
+                byte = data[at]
+                if byte < 0x80:
+                    kind = kinds[byte]
+                    if kind != _LETTER:
+                        if kind != _DIGIT:
+                            break
+                        digits = True
+                    state = (state ^ np.uint64(folds[byte])) * _MULTIPLY
+                    length += 1
+                    at += 1
+                    continue
                 point, size = decode(data, at)
                 kind = kinds[point]
                 if kind == _LETTER or kind == _MARK or kind == _DIGIT:  # noqa: SIM109 (compiled)
@@ -295,7 +314,7 @@ def _walk(data, offsets, kinds, folds, many, width, seed, units):
             seen[:] = 0
             stamp = np.uint64(1)
         ring[:] = 0
-        count = 0
+        count, slot = 0, 0
         rolling = np.uint64(0)
         one, two = seed, ~seed
         said = seed
@@ -322,9 +341,9 @@ def _walk(data, offsets, kinds, folds, many, width, seed, units):
             one ^= one >> np.uint64(32)
             two = (two + hashed) * _BASE
             two ^= two >> np.uint64(31)
-            slot = count % width
             rolling = rolling * _BASE + hashed - ring[slot] * top
             ring[slot] = hashed
+            slot = slot + 1 if slot + 1 < width else 0
             count += 1
             if count >= width:
                 value = _mix(rolling + seed) >> np.uint64(32)

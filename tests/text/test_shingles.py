@@ -2,6 +2,7 @@
 
 import random
 import unicodedata
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +29,11 @@ SENTENCES = [
 SIGNS, POINTS, UNSEEN = "+<>=±×÷≤≥≠≈¬−%‰°", ".,٫٬", "\u00ad\u0640\u034f\u180e"
 
 
+@cache
 def kind(char):
     category = unicodedata.category(char)
+    if any(0x20000 <= a <= ord(char) <= b for a, b in HAN_RANGES):  # assigned or not yet
+        return "lone"
     if char in SIGNS:
         return "sign"
     if char in UNSEEN or (category == "Cf" and char != "\u200b") or 0xFE00 <= ord(char) < 0xFE10:
@@ -73,6 +77,7 @@ def tokens(text):
     return out
 
 
+@cache
 def folded(char):
     return str(unicodedata.decimal(char)) if kind(char) == "digit" else char.casefold()
 
