@@ -50,6 +50,19 @@ def test_full_training_is_three_times_forward_and_scoring_less_costs_less():
     assert found.forward - half.forward == pytest.approx(32 * 96)
 
 
+def test_adapters_cost_no_gradient_of_what_they_adapt():
+    model = precision.trainable(tiny.model(tiny.DENSE["llama"]()), "lora", rank=4)
+    model.set_attn_implementation("eager")
+    with FlopCounterMode(display=False) as forward:
+        total = model(input_ids=tiny.ids(2, 16)).logits.sum()
+    with FlopCounterMode(display=False) as backward:
+        total.backward()
+    found = sizes.flops_per_token(model, context=16)
+    assert found.forward == pytest.approx(forward.get_total_flops() / 32, rel=1e-2)
+    assert found.training == pytest.approx((forward.get_total_flops() + backward.get_total_flops()) / 32, rel=2e-2)
+    assert sizes.memory(model, 32)["gradients"] == 2 * sum(w.numel() for w in model.parameters() if w.requires_grad)
+
+
 @pytest.mark.parametrize("experts", [0, 7])
 @pytest.mark.parametrize("name", QWEN2)
 def test_published_sizes(name, experts):
