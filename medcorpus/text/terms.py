@@ -286,7 +286,7 @@ def _tokenise(data, at, end, chars, have, tables, stems, keys, hashes, others, s
             kind = np.int64(table[point]) >> _KIND & 7
             if kind != _WORD and kind != _CHAR:
                 at += width
-                chars += 2 if kinds[point] & nfc.SPLIT else 1
+                chars += 1
                 starter = np.int64(-1)
                 continue
             word, stop = kind == _WORD, chars
