@@ -1,6 +1,6 @@
 """Tell language and script of each row, or say `und`: never a guess.
 
-The model is ours (see `models/medcorpus-langid-1.md`) or any fastText file, such as lid.176 or GlotLID,
+The model is ours (see `models/medcorpus-langid-2.md`) or any fastText file, such as lid.176 or GlotLID,
 given by path. The label a source came with stays in `langid_declared`, so that lies can be seen.
 `langdetect` may be asked for a seeded second opinion on rows the model is unsure of: when it disagrees
 the row becomes `und`.
