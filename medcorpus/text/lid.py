@@ -212,8 +212,11 @@ NO_LETTERS, NOTHING_KNOWN = -1, -2
 """In place of a label's index: no letter at all; letters, yet of no script or no n-gram that the model knows."""
 
 
-_HAN = frozenset({"Hans", "Hant", "Jpan"})
-_MAY_BE = {"Hani": _HAN, "Hans": _HAN, "Hant": _HAN, "Hang": frozenset({"Hang", "Kore"})}
+_MAY_BE = {
+    "Hani": frozenset({"Hans", "Hant", "Jpan"}),
+    "Hans": frozenset({"Hans", "Jpan"}),
+    "Hant": frozenset({"Hant", "Jpan"}),
+}
 
 
 @cache
@@ -222,7 +225,7 @@ def allowed(script: str | None, labels: tuple[str, ...]) -> frozenset[str]:
 
     A text in Thai letters is in a language written in them. Latin letters prove nothing, for abbreviations and names
     are full of them in every language; so they allow every label, as does having no script. Nor can Han without kana
-    tell Japanese from either form of Chinese. A script that no label has allows none.
+    tell Japanese from Chinese. A script that no label has allows none.
     """
     if script is None or script == _SCRIPTS[0]:
         return frozenset(labels)
