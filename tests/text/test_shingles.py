@@ -194,6 +194,16 @@ def test_other_strength(one, two):
     assert found.strengths[0] != found.strengths[1]
 
 
+def test_edges_of_short_texts():
+    middle = "b c d e f g h i j k l m n"
+    found = shingles(
+        pa.array([f"A {middle} z", f"x {middle} z", f"a {middle} y", f"a {middle} Z", f"a {middle * 9} z", "a b"])
+    )
+    first, *others = found.edges.tolist()
+    assert first and first not in others[:2] and others[2] == first
+    assert others[3:] == [0, 0]
+
+
 def test_numbers_are_a_multiset_and_words_a_sequence():
     found = shingles(
         pa.array(["on 3 and 7 days", "on 7 and 3 days", "on 3 and 8 days", "days and on 3 7", "on and days"])
