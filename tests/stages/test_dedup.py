@@ -323,11 +323,8 @@ QUESTION = (
 
 
 def test_near_questions_with_other_answers_are_flagged():
-    texts = [
-        QUESTION,
-        QUESTION.replace("painful swollen", "swollen painful"),
-        QUESTION.replace("for two days", "for some days"),
-    ]
+    turned = QUESTION.replace("painful swollen", "swollen painful")
+    texts = [QUESTION, turned, turned.replace("for two days", "for some days")]
     rows = run(records(texts, mcqa=[mcqa(["A"]), mcqa(["B"]), mcqa(["B"])], kind="mcqa"), stage=stage(threshold=0.5))
     assert rows[0]["dedup_duplicate_of"] is None and rows[0]["dedup_contradicts"]
     assert kept(rows).count(False) == 1 and rows[1]["dedup_family"] == rows[2]["dedup_family"]
