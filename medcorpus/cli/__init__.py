@@ -14,6 +14,7 @@ from medcorpus.stages import STAGES
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("medcorpus.cli.build", "run a recipe: does only what is missing"),
+    "train": ("medcorpus.cli.train", "tune a model by a recipe: upcycle, stages, evaluation, export"),
     "check": ("medcorpus.cli.check", "find every problem of a recipe before it runs"),
     "stages": ("medcorpus.cli.check", "every stage, its parameters and its reasons"),
     "languages": ("medcorpus.cli.languages", "the languages known, their families and experts"),

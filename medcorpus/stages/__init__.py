@@ -12,4 +12,6 @@ STAGES: dict[str, tuple[str, str]] = {
     "select": ("medcorpus.stages.select:Select", "mark rows for the reasons named; the only stage that drops"),
     "chunk": ("medcorpus.stages.chunk:Chunk", "cut long documents into parts"),
     "dedup": ("medcorpus.stages.dedup:Dedup", "find rows that say the same"),
+    "boilerplate": ("medcorpus.stages.boilerplate:Boilerplate", "find lines that many documents share"),
+    "balance": ("medcorpus.stages.balance:Balance", "say how often to see each row of a language, source ..."),
 }

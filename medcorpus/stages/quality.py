@@ -10,16 +10,29 @@ a page leaves behind besides its text: menus, style sheets, base64, rows of symb
 times. Figures about repetition say nothing about a few words, where one word in three is the most frequent
 one by nature; those limits hold from `repetition_from` words on. A limit of null is off. A row without text
 is measured as empty.
+
+The rules that large corpora were made with are there too, complete and with their published limits, as columns
+(`text.rules`) and as a reason each
+
+    gopher_repetition, gopher_quality, c4, c4_open (C4 without its rule about the ends of lines), fineweb
+
+`limits: {gopher_words: [20, null]}` sets another least and most. They were made for English web pages: they drop
+most exam questions and leaflets, and Gopher's stop words, which are English, count only where the language is
+English or not known.
 """
 
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import model_validator
 
+from medcorpus.core.errors import nearest
 from medcorpus.core.params import Params, decision
 from medcorpus.core.schema import with_columns
 from medcorpus.core.stage import Map, Reason
+from medcorpus.text.published import FIGURES, PUBLISHED
 
 
 class QualityParams(Params):
@@ -49,6 +62,17 @@ class QualityParams(Params):
         0.6, ge=0, le=1, description="largest share of words in what looks like a menu (short items, bars of links)"
     )
     repetition_from: int = decision(30, ge=0, description="words from which the limits on repetition and menus hold")
+    limits: dict[str, tuple[float | None, float | None]] = decision(
+        {}, description="least and most of a published rule's figure, in place of those it was published with"
+    )
+
+    @model_validator(mode="after")
+    def _known_figures(self) -> Self:
+        known = [name for limits in PUBLISHED.values() for name in limits]
+        for name in self.limits:
+            if name not in known:
+                raise ValueError(f"limits: no figure '{name}'{nearest(name, known)} ({', '.join(known)})")
+        return self
 
 
 # limit -> (column, whether it holds only from `repetition_from` words on)
@@ -90,10 +114,35 @@ def _low_quality(batch: pa.RecordBatch, params: QualityParams, languages: tuple[
     return drops
 
 
-class Quality(Map):
-    """Adds the figures of `text.measures` as columns."""
+def _outside(batch: pa.RecordBatch, params: QualityParams, languages: tuple[str, ...], rules: str) -> pa.Array:
+    """Rows outside a limit of the rule set `rules`."""
+    drops = pa.repeat(pa.scalar(False), batch.num_rows)
+    for name, published in PUBLISHED[rules].items():
+        least, most = params.limits.get(name, published)
+        column = batch.column(f"quality_{name}")
+        for limit, compare in ((least, pc.less), (most, pc.greater)):
+            if limit is None:
+                continue
+            beyond = compare(column, pa.scalar(limit, column.type))
+            if name == "gopher_stop_words":
+                beyond = pc.and_(beyond, pc.equal(pc.fill_null(batch.column("language"), "eng"), "eng"))
+            drops = pc.or_(drops, beyond)
+    return drops
 
-    name = "quality"
+
+_RULES = {
+    "gopher_repetition": "a limit of Gopher on repeated lines, paragraphs and n-grams (Rae et al. 2021)",
+    "gopher_quality": "a limit of Gopher on words, symbols, bullets and stop words (Rae et al. 2021)",
+    "c4": "C4: too few sentences in lines that end as one, or lorem ipsum or { (Raffel et al. 2020)",
+    "c4_open": "C4 without the rule on the ends of lines, as FineWeb uses it",
+    "fineweb": "a limit of FineWeb on lines: ends, length, duplicates, number (Penedo et al. 2024)",
+}
+
+
+class Quality(Map):
+    """Adds the figures of `text.measures` and `text.rules` as columns."""
+
+    name, version = "quality", 2
     compiles = True
     Params = QualityParams
     reads = ("text",)
@@ -111,6 +160,7 @@ class Quality(Map):
         pa.field("quality_top_word", pa.float32()),
         pa.field("quality_repeated_ngrams", pa.float32()),
         pa.field("quality_menu", pa.float32()),
+        *(pa.field(f"quality_{name}", pa.float32()) for name in FIGURES),
     )
     reasons = {
         "too_short": Reason("fewer words than min_words", _too_short, ("min_words",), score="quality_words"),
@@ -119,20 +169,22 @@ class Quality(Map):
             _low_quality,
             (*_LIMITS, "repetition_from"),
         ),
+        **{name: Reason(said, partial(_outside, rules=name), ("limits",)) for name, said in _RULES.items()},
     }
 
     def open(self) -> None:
-        """Load the kernel."""
-        from medcorpus.text import measures
+        """Load the kernels."""
+        from medcorpus.text import measures, rules
 
         measures.counts(pa.array(["warm"]))
+        rules.counts(pa.array(["warm"]))
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`batch` with the columns of `writes`."""
-        from medcorpus.text.measures import counts, shares
+        from medcorpus.text import measures, rules
 
-        found: dict[str, Any] = counts(batch.column("text"))
-        found |= shares(found)
+        found: dict[str, Any] = measures.counts(batch.column("text"))
+        found |= measures.shares(found) | rules.figures(rules.counts(batch.column("text")))
         return with_columns(
             batch,
             {

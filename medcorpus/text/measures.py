@@ -64,8 +64,8 @@ _NGRAM = 5
 _BARE_WORDS, _BAR_WORDS, _BARS = 3, 4, 2
 _HAN_WORD, _UNSPACED_WORD, _ENDLESS = 2, 4, 1 << 60  # characters a word
 
-_BREAKS = "\n\r\v\f\x85\u2028\u2029"  # mandatory breaks of UAX 14
-_SPACES = "\t \xa0\u1680\u202f\u205f\u3000\u200b" + "".join(map(chr, range(0x2000, 0x200B)))
+BREAKS = "\n\r\v\f\x85\u2028\u2029"  # mandatory breaks of UAX 14
+SPACES = "\t \xa0\u1680\u202f\u205f\u3000\u200b" + "".join(map(chr, range(0x2000, 0x200B)))
 _SOFT_CHARS = "&'’-‐‑/་༌፡"  # may stand inside a name; the last three part syllables and words
 _SYMBOL_CHARS = "#*@\\_"
 _ITEM_ENDS = "•·»›→►▸▶●■◆"
@@ -122,11 +122,11 @@ def classes() -> np.ndarray:
             block[(block == _LETTER) | (first >= 0x20000)] = kind
     table[0x3007] = _HAN
     for chars, kind in (
-        (_SPACES, _SPACE), (_BREAKS, _BREAK), (_SOFT_CHARS, _SOFT), (_SYMBOL_CHARS, _SYMBOL), ("{", _OPEN),
+        (SPACES, _SPACE), (BREAKS, _BREAK), (_SOFT_CHARS, _SOFT), (_SYMBOL_CHARS, _SYMBOL), ("{", _OPEN),
         ("}", _CLOSE),
     ):  # fmt: skip
         table[[ord(char) for char in chars]] = kind
-    table[[ord(char) for char in _BREAKS + _ITEM_ENDS + _BAR_CHARS]] |= _ENDS
+    table[[ord(char) for char in BREAKS + _ITEM_ENDS + _BAR_CHARS]] |= _ENDS
     table[[ord(char) for char in _BAR_CHARS]] |= _BAR
     table.flags.writeable = False
     return table

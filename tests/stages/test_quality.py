@@ -15,6 +15,7 @@ from medcorpus.core.params import role_of
 from medcorpus.core.schema import RECORD
 from medcorpus.core.stage import verb
 from medcorpus.stages.quality import _LIMITS, Quality
+from medcorpus.text.published import PUBLISHED
 from tests.records import records
 
 GOOD = {
@@ -83,9 +84,10 @@ def scored(*texts, **params):
     return stage, stage.apply(records(texts))
 
 
-def dropped(text, **params):
-    stage, batch = scored(text, **params)
-    return [name for name, reason in Quality.reasons.items() if reason.drops(batch, stage.params, ())[0].as_py()]
+def dropped(text, reasons=("too_short", "low_quality"), language="eng", **params):
+    stage = Quality(Quality.Params(**params))
+    batch = stage.apply(records([text], language=language))
+    return [name for name in reasons if Quality.reasons[name].drops(batch, stage.params, ())[0].as_py()]
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -119,7 +121,7 @@ LIMITS = {
 
 
 def test_each_limit_works_alone_and_goes_off_with_null():
-    assert set(LIMITS) == set(_LIMITS) == set(Quality.Params.model_fields) - {"min_words", "repetition_from"}
+    assert set(LIMITS) == set(_LIMITS) == set(Quality.Params.model_fields) - {"min_words", "repetition_from", "limits"}
     off = dict.fromkeys([*LIMITS, "min_words"]) | {"repetition_from": 0}
     for name, (text, limit) in LIMITS.items():
         assert dropped(text, **off) == []
@@ -163,6 +165,72 @@ def test_batches_of_one_say_the_same(texts):
     for reason in Quality.reasons.values():
         drops = reason.drops(whole, stage.params, ())
         assert (len(drops), drops.null_count) == (len(texts), 0)
+
+
+PROSE = (
+    "The patient was admitted to the hospital with a fever that had lasted for three days, and a dry cough. "
+    "There was no rash, and the family had not been abroad. Blood was taken for cultures before any treatment. "
+    "The chest was clear on the first day, but an X-ray showed a small shadow on the left side of the lung. "
+    "Antibiotics were given by mouth for seven days. The fever settled within two days of the first dose.\n"
+)
+BROKEN = {  # a text for each published limit, and what it breaks
+    "gopher_words": "The patient was treated with antibiotics and sent home.",
+    "gopher_word_length": "pneumonoultramicroscopic " * 40 + "of the and " * 5,
+    "gopher_hashes": PROSE + "# " * 30,
+    "gopher_ellipses": PROSE + "... " * 30,
+    "gopher_bullet_lines": "\n".join(f"- {line} of the and to be" for line in PROSE.strip().split(". ") * 3),
+    "gopher_ellipsis_lines": PROSE.replace(". ", "...\n"),
+    "gopher_alpha_words": PROSE + "12 / 17 ; " * 20,
+    "gopher_stop_words": PROSE.replace("the", "das").replace("and", "und").replace(" to ", " zu ")
+    .replace("that", "was").replace(" of ", " von ").replace("with", "mit").replace(" be", " sein"),
+    "gopher_duplicate_lines": PROSE + "Read more.\n" * 4,
+    "gopher_duplicate_paragraphs": "\n\n".join([PROSE.strip(), "Yes.", "Yes.", "Yes.", "No."]),
+    "gopher_duplicate_line_chars": PROSE * 2,
+    "gopher_duplicate_paragraph_chars": "\n\n".join([PROSE.strip(), "a", "b", "c", "d", PROSE.strip()]),
+    "gopher_top_2_gram": PROSE + "very well " * 20,
+    "gopher_top_3_gram": PROSE + "one two three " * 15,
+    "gopher_top_4_gram": PROSE + "one two three four " * 10,
+    **{f"gopher_duplicate_{n}_grams": PROSE[:-1] + " " + PROSE for n in range(5, 11)},
+    "c4_sentences": "The patient was treated with antibiotics and sent home. He is well.",
+    "c4_banned": PROSE * 2 + "Lorem ipsum dolor sit amet, consectetur.\n",
+    "c4_open_sentences": "The patient was treated with antibiotics and sent home. He is well",
+    "c4_open_banned": PROSE * 2 + "if (x) { return y and z }\n",
+    "fineweb_ended_lines": "\n".join([PROSE.replace(".", ",")] * 1 + [f"line {n} goes on" for n in range(9)]),
+    "fineweb_short_lines": PROSE + "\n".join(f"item {n}" for n in range(9)),
+    "fineweb_duplicate_chars": PROSE * 2,
+    "fineweb_newlines": PROSE + "a\n" * 60,
+}  # fmt: skip
+
+
+def test_prose_passes_all_published_rules():
+    assert dropped(PROSE, PUBLISHED) == []
+
+
+@pytest.mark.parametrize("figure", [name for limits in PUBLISHED.values() for name in limits])
+def test_each_published_limit_drops_and_can_be_set_or_taken_off(figure):
+    text = BROKEN[figure]
+    rules = next(name for name, limits in PUBLISHED.items() if figure in limits)
+    off = dict.fromkeys(PUBLISHED[rules], (None, None))
+    published = PUBLISHED[rules][figure]
+    assert dropped(text, [rules], limits={**off, figure: published}) == [rules], "it alone drops"
+    assert dropped(text, [rules]) == [rules] and dropped(text, [rules], limits=off) == []
+    least, most = published
+    wide = (None if least is None else 0, None if most is None else 1e6)
+    assert dropped(text, [rules], limits={**off, figure: wide}) == []
+
+
+def test_english_stop_words_are_for_english():
+    text = BROKEN["gopher_stop_words"]
+    assert dropped(text, ["gopher_quality"]) == ["gopher_quality"]
+    assert dropped(text, ["gopher_quality"], language=None) == ["gopher_quality"]
+    assert dropped(text, ["gopher_quality"], language="deu") == []
+
+
+def test_limits_of_no_figure():
+    with pytest.raises(ValidationError, match="did you mean 'gopher_words'"):
+        Quality.Params(limits={"gopher_word": [3, None]})
+    with pytest.raises(ValidationError):
+        Quality.Params(limits={"gopher_words": [3]})
 
 
 def test_contract():
