@@ -1,4 +1,4 @@
-"""`python -m benchmarks.dropped [N]`: what `benchmarks/documents.yaml` drops and why; N near copies beside what was kept.
+"""`python -m benchmarks.dropped [N]`: what `benchmarks/documents.yaml` drops and why; N near copies, with the row kept.
 
 For reading: each sample is one dropped row, the words in which it differs from the row kept instead.
 """
