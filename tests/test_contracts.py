@@ -14,11 +14,11 @@ from medcorpus.core.keys import digest
 from medcorpus.core.params import Params
 from medcorpus.core.schema import RECORD
 from medcorpus.core.stage import Context, Map, Stage, load, verb
-from medcorpus.jobs import JOBS
+from medcorpus.jobs import JOBS, TRAINING
 from medcorpus.stages import STAGES
 from tests.records import records
 
-ALL = STAGES | JOBS
+ALL = STAGES | JOBS | TRAINING
 MAPS = [name for name in STAGES if verb(load(STAGES[name][0])) == "map"]
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"

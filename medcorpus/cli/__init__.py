@@ -14,12 +14,14 @@ from medcorpus.stages import STAGES
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("medcorpus.cli.build", "run a recipe: does only what is missing"),
+    "train": ("medcorpus.cli.train", "tune a model by a recipe: upcycle, stages, evaluation, export"),
     "check": ("medcorpus.cli.check", "find every problem of a recipe before it runs"),
     "stages": ("medcorpus.cli.check", "every stage, its parameters and its reasons"),
     "languages": ("medcorpus.cli.languages", "the languages known, their families and experts"),
     "doctor": ("medcorpus.cli.doctor", "what is installed and reachable, and the cure for what is not"),
     "moe": ("medcorpus.cli.moe", "mixtures of experts: look at one, add an expert, import a published one"),
-    "fit": ("medcorpus.cli.fit", "train the small models that are shipped (langid)"),
+    "fit": ("medcorpus.cli.fit", "train the small models that are shipped (langid, domain)"),
+    "calibrate": ("medcorpus.cli.calibrate", "derive limits from text you know, and report (domain, quality)"),
     "status": ("medcorpus.cli.look", "what a run did, step by step, or is doing now"),
     "explain": ("medcorpus.cli.explain", "the whole story of one row: kept, dropped or quarantined, and why"),
     "verify": ("medcorpus.cli.look", "are all parts there, whole, and do the numbers add up?"),

@@ -49,6 +49,7 @@ def build(
     if engine is Engine.ray:
         raise Missing("--engine ray is not in this version; use --engine local")
     compiled, store = open_run(recipe, tuple(set_ or ()), out, state)
+    _no_training(compiled, recipe)
     for warning in compiled.warnings:
         event(f"warning: {warning}")
     if until is not None and until not in compiled.plan.by_id:
@@ -65,8 +66,24 @@ def build(
     report(runner, store, json)
 
 
-def open_run(recipe: str, overrides: tuple[str, ...], out: str | None, state: Path | None) -> Any:
-    """The compiled recipe and the store of its run."""
+def _no_training(compiled: Any, recipe: str) -> None:
+    """Raise RecipeError for a recipe of training."""
+    from medcorpus.core.errors import Problem, RecipeError
+    from medcorpus.jobs import TRAINING
+
+    problems = [
+        Problem(recipe, step.line, f"{step.cls.name} is a step of training: `medcorpus train {recipe}` runs it")
+        for step in compiled.plan.steps
+        if step.cls.name in TRAINING
+    ]
+    if problems:
+        raise RecipeError(problems)
+
+
+def open_run(
+    recipe: str, overrides: tuple[str, ...], out: str | None, state: Path | None, data_there: bool = True
+) -> Any:
+    """The compiled recipe and the store of its run. Without `data_there`, `data:` may name runs still to come."""
     from medcorpus.core.store import open_store
     from medcorpus.recipe.compile import compile
     from medcorpus.recipe.load import load
@@ -75,7 +92,7 @@ def open_run(recipe: str, overrides: tuple[str, ...], out: str | None, state: Pa
     folder = out or f"runs/{loaded.value.get('name', 'unnamed')}"
     if state is None:
         state = Path(".medcorpus") if "://" in folder else Path(folder).parent / ".state"
-    compiled = compile(loaded, str(state.resolve()))
+    compiled = compile(loaded, str(state.resolve()), data_there)
     return compiled, open_store(folder)
 
 

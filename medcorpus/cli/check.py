@@ -18,12 +18,14 @@ def check(
 ) -> None:
     """Find every problem of a recipe, with file, line and the nearest right name. Runs nothing, writes nothing."""
     from medcorpus.cli.build import open_run
+    from medcorpus.recipe.compile import DATA
 
-    compiled, _ = open_run(recipe, tuple(set_ or ()), None, Path())
+    compiled, _ = open_run(recipe, tuple(set_ or ()), None, Path(), data_there=False)
+    later = any("is no finished run yet" in warning.message for warning in compiled.warnings)
     steps = [
         {
             "id": step.id, "stage": step.cls.name, "from": list(step.inputs), "key": step.key, "private": step.private,
-            "notes": step.build().notes(),
+            "notes": [] if step.id == DATA and later else step.build().notes(),
         }
         for step in compiled.plan.steps
     ]  # fmt: skip
@@ -44,10 +46,10 @@ def stages(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Every stage and job, its parameters and its reasons: the same declaration a recipe is checked against."""
-    from medcorpus.jobs import JOBS
+    from medcorpus.jobs import JOBS, TRAINING
     from medcorpus.stages import STAGES
 
-    known = STAGES | JOBS
+    known = STAGES | JOBS | TRAINING
     if name is not None and name not in known:
         raise RecipeError(f"no stage is called '{name}'{nearest(name, list(known))}")
     described = [describe(key) for key in ([name] if name else known)]
@@ -76,10 +78,10 @@ def describe(key: str) -> dict[str, Any]:
 
     from medcorpus.core.params import role_of
     from medcorpus.core.stage import load, verb
-    from medcorpus.jobs import JOBS
+    from medcorpus.jobs import JOBS, TRAINING
     from medcorpus.stages import STAGES
 
-    path, summary = (STAGES | JOBS)[key]
+    path, summary = (STAGES | JOBS | TRAINING)[key]
     cls = load(path)
     params = [
         {

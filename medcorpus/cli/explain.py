@@ -44,7 +44,12 @@ class Story:
 
 def explain(
     run: RunArgument,
-    what: Annotated[str, typer.Argument(help="A row's id, its locator (file#L17), or a reason such as quarantine.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A row's id, its locator (file#L17), a reason such as quarantine; of a training 'step 12'."
+        ),
+    ],
     raw: Annotated[
         bool, typer.Option("--raw", help="Show the text unmasked: on a terminal, to its owner only.")
     ] = False,
@@ -52,6 +57,12 @@ def explain(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """The whole story of one row: where it came from, what every step saw in it, and why it was kept or left."""
+    from medcorpus.cli.explain_training import explain as explain_training
+    from medcorpus.cli.explain_training import folder_of
+
+    if (training := folder_of(run)) is not None:
+        explain_training(training, what, limit, json)
+        return
     store = open_existing(run)
     if raw:
         _allow_raw(store)

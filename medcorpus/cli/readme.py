@@ -9,6 +9,7 @@ from pathlib import Path
 
 from medcorpus.cli import COMMANDS, EXIT_CODES, SUBCOMMANDS
 from medcorpus.cli.check import describe
+from medcorpus.jobs import TRAINING
 
 
 def parts() -> dict[str, str]:
@@ -31,7 +32,7 @@ def _commands() -> str:
 
 def _stages() -> str:
     lines = ["| stage | verb | does | reasons it offers to `select` |", "|---|---|---|---|"]
-    for name in SUBCOMMANDS:
+    for name in (*SUBCOMMANDS, *TRAINING):
         one = describe(name)
         reasons = ", ".join(f"`{reason}`" for reason in one["reasons"])
         lines.append(f"| `{name}` | {one['verb']} | {one['summary']} | {reasons} |")
@@ -40,7 +41,7 @@ def _stages() -> str:
 
 def _parameters() -> str:
     lines = []
-    for name in SUBCOMMANDS:
+    for name in (*SUBCOMMANDS, *TRAINING):
         lines += [f"**`{name}`**", "", "| parameter | default | kind | meaning |", "|---|---|---|---|"]
         for param in describe(name)["params"]:
             default = f"`{param['default']}`" if param["default"] else ""

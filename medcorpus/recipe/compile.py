@@ -14,7 +14,7 @@ from medcorpus.core.params import role_of, variables
 from medcorpus.core.schema import RECORD
 from medcorpus.core.stage import Context, Decision, Stage, load, verb
 from medcorpus.engine.plan import Plan, Step, with_keys
-from medcorpus.jobs import JOBS
+from medcorpus.jobs import JOBS, TRAINING
 from medcorpus.recipe.load import SIBLINGS, Recipe
 from medcorpus.stages import STAGES
 
@@ -49,18 +49,22 @@ class _Item:
 
 def registered() -> dict[str, str]:
     """Recipe key -> "module:Class" of every stage and job, in story order."""
-    return {key: path for key, (path, _) in (STAGES | JOBS).items()}
+    return {key: path for key, (path, _) in (STAGES | JOBS | TRAINING).items()}
 
 
-def compile(recipe: Recipe, state: str) -> Compiled:
-    """Check everything and build the plan. Raises RecipeError with every problem found."""
-    return _Compiler(recipe, state).compile()
+def compile(recipe: Recipe, state: str, data_there: bool = True) -> Compiled:
+    """Check everything and build the plan. Raises RecipeError with every problem found.
+
+    Without `data_there`, a run of `data:` that is not there yet is a warning.
+    """
+    return _Compiler(recipe, state, data_there).compile()
 
 
 class _Compiler:
-    def __init__(self, recipe: Recipe, state: str):
+    def __init__(self, recipe: Recipe, state: str, data_there: bool):
         self.recipe = recipe
         self.state = state
+        self.data_there = data_there
         self.problems = list(recipe.problems)
         self.warnings: list[Problem] = []
         self.owners: dict[tuple[str, str], str] = {}  # (id of a select, reason) -> id of the step it looks at
@@ -201,7 +205,12 @@ class _Compiler:
         folders = []
         for index, path in enumerate(paths):
             found = _run_folder(str(path))
-            if found is None:
+            if found is None and not self.data_there:
+                self.warn(
+                    f"data: {path} is no finished run yet; run its recipe first", self.recipe.lines.at("data", index)
+                )
+                folders.append(str(path))
+            elif found is None:
                 self.problem(f"data: {path} is no finished run (no dataset in it); run its recipe first", "data", index)
             else:
                 folders.append(str(found))

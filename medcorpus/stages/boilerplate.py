@@ -2,16 +2,17 @@
 
 Two lines are the same when their tokens are (`text.shingles`): case, punctuation, white space and the script of digits
 make no difference, numbers do, so a dose never makes two lines one. One that is in `seen` documents or more is
-repeated, however often it is within each. Lines of fewer than `min_words` words are left alone: headings ("Possible
-side effects") and items of lists are in many documents for good reason. CCNet (Wenzek et al. 2020) compares paragraphs
-by hash in this way, and drops every one seen before.
+repeated, however often it is within each. CCNet (Wenzek et al. 2020) compares paragraphs by hash in this way, and drops
+every one seen before. Lines of fewer than `min_words` words are left alone: headings ("Possible side effects") and
+items of lists are in many documents for good reason; where headings are longer, raise it.
 
     boilerplate_share  repeated part of the text, in characters that are no white space
     boilerplate_lines  how many lines (paragraphs) that is
 
-are of the text as it came. With `remove: true` the text goes on without them, except in the document with the smallest
-id of those that share a line: there it stays. Only rows of kind `text` take part: options and turns repeat themselves
-by nature, and a question without one of its lines is another question.
+are of the text as it came. Let copies go first (`dedup`, then `select`): with ten versions of a leaflet in the corpus,
+all its lines are in ten documents. With `remove: true` the text goes on without repeated lines, except in the document
+with the smallest id of those that share one: there it stays. Only rows of kind `text` take part: options and turns
+repeat themselves by nature, and a question without one of its lines is another question.
 
     emit     lines cut out in place and hashed; hashes of a part, sorted
     resolve  documents counted for each hash, so many hashes at a time as fit in memory

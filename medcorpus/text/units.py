@@ -5,6 +5,7 @@ nothing but white space) or U+2029. Every byte of a row belongs to one unit: the
 unit are its own, so that a unit taken out takes its gap along; empty lines before the first unit are the first's.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,7 +20,7 @@ from medcorpus.text.measures import BREAKS, SPACES, counts
 from medcorpus.text.nfc import decode
 from medcorpus.text.shingles import shingles
 
-_SOLID, _SPACE, _BREAK, _PARAGRAPH = range(4)
+_SPACE, _BREAK, _PARAGRAPH, _SOLID, _WORD = range(5)
 _CR, _LF = 0x0D, 0x0A
 _WIDTH = 32  # longer than most lines, so that few shingles are made in vain
 
@@ -31,6 +32,7 @@ class Units:
     first: np.ndarray  # int64, n + 1
     starts: np.ndarray  # int64, one more than there are units: offsets into the utf-8 of the column
     chars: np.ndarray  # int32, code points that are no white space
+    wordy: np.ndarray  # bool, whether it has a letter, mark or number
 
     @property
     def row(self) -> np.ndarray:
@@ -67,25 +69,26 @@ def said(
 def without(array: pa.Array | pa.ChunkedArray, found: Units, gone: np.ndarray) -> pa.Array:
     """The rows without the units that `gone` (bool, one for each unit) marks, of the type of `array`.
 
-    A row that loses some also loses white space at its ends; nothing is left of it when no letter, mark, number or
-    sign is. The others keep every byte, nulls stay null.
+    A row that loses some also loses white space at its ends; nothing is left of it when no letter, mark or number
+    is. The others keep every byte, nulls stay null.
     """
     array = contiguous(array)
     data, _, _ = buffers(array)
     lost = found.per_row(gone) > 0
     if not lost.any():
         return array
-    kept, offsets = _without(data, found.first, found.starts, gone, lost)
-    mask = pa.array(lost)
+    lost_all = lost & (found.per_row(found.wordy & ~gone) == 0)
+    kept, offsets = _without(data, found.first, found.starts, gone | lost_all[found.row], lost)
     left = pc.utf8_trim_whitespace(strings(kept, offsets))
-    left = pc.if_else(pa.array(shingles(left, _WIDTH).tokens > 0), left, "")
-    return pc.replace_with_mask(array, mask, left.cast(array.type))
+    return pc.replace_with_mask(array, pa.array(lost), left.cast(array.type))
 
 
 @cache
 def _kinds() -> np.ndarray:
-    """uint8 per code point."""
-    table = np.zeros(0x110000, np.uint8)
+    """uint8 per code point. All of U+20000 to U+3FFFF is Han, some not assigned yet; U+E0100 on: marks."""
+    table = np.full(0x110000, _SOLID, np.uint8)
+    table[[point for point in range(0x20000) if unicodedata.category(chr(point))[0] in "LMN"]] = _WORD
+    table[0x20000:0x40000] = table[0xE0100:0xE01F0] = _WORD
     table[[ord(char) for char in SPACES]] = _SPACE
     table[[ord(char) for char in BREAKS]] = _BREAK
     table[0x2029] = _PARAGRAPH
@@ -99,41 +102,49 @@ def _cut(data, offsets, kinds, paragraphs):
     first = np.zeros(rows + 1, np.int64)
     starts = np.empty(1024, np.int64)
     chars = np.empty(1024, np.int32)
+    wordy = np.empty(1024, np.bool_)
     put = 0
     for row in range(rows):
         at, end = offsets[row], offsets[row + 1]
+        most = put + (end - at) // 2 + 1  # each unit but the last takes two bytes or more
+        if most > len(chars):  # untouched pages cost nothing
+            more, sizes, flags = (
+                np.empty(2 * most, np.int64),
+                np.empty(2 * most, np.int32),
+                np.empty(2 * most, np.bool_),
+            )
+            more[:put], sizes[:put], flags[:put] = starts[:put], chars[:put], wordy[:put]
+            starts, chars, wordy = more, sizes, flags
         start = line = at  # of the open unit, of the line
-        solid, fresh, gap = 0, True, False  # fresh: the line has nothing yet; gap: a paragraph has ended
+        solid, word, fresh, gap = 0, False, True, False  # fresh: the line has nothing yet; gap: a paragraph has ended
         while at < end:
-            if put + 2 > len(chars):
-                more = np.empty(2 * len(starts), np.int64)
-                more[:put] = starts[:put]
-                sizes = np.empty(2 * len(chars), np.int32)
-                sizes[:put] = chars[:put]
-                starts, chars = more, sizes
-            point, size = decode(data, at)
+            if data[at] < 0x80:
+                point, size = np.int64(data[at]), 1
+            else:
+                point, size = decode(data, at)
             kind = kinds[point]
             at += size
-            if kind == _SOLID:
+            if kind >= _SOLID:
                 if fresh and solid > 0 and (gap or not paragraphs):
-                    starts[put], chars[put] = start, solid
+                    starts[put], chars[put], wordy[put] = start, solid, word
                     put += 1
-                    start, solid = line, 0
+                    start, solid, word = line, 0, False
                 fresh, gap = False, False
                 solid += 1
+                word |= kind == _WORD
             elif kind >= _BREAK:
                 if point == _CR and at < end and data[at] == _LF:
                     at += 1
                 gap = gap or fresh or kind == _PARAGRAPH
                 line, fresh = at, True
         if end > offsets[row]:
-            starts[put], chars[put] = start, solid
+            starts[put], chars[put], wordy[put] = start, solid, word
             put += 1
         first[row + 1] = put
     out = np.empty(put + 1, np.int64)
     out[:put] = starts[:put]
     out[put] = offsets[rows]
-    return first, out, chars[:put].copy()
+    return first, out, chars[:put].copy(), wordy[:put].copy()
 
 
 @njit(cache=True, nogil=True)

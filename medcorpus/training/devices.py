@@ -11,6 +11,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from medcorpus.training import sizes
+
 
 class Devices:
     """What the loop needs of accelerate."""
@@ -77,6 +79,10 @@ class Devices:
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (10 if sys.platform == "linux" else 20)
 
+    def peak(self) -> float | None:
+        """FLOP/s of one device by its data sheet, None when it is not known."""
+        return sizes.peak(torch.cuda.get_device_name(self.device)) if self.device.type == "cuda" else None
+
     def parameters(self, model: nn.Module) -> dict[str, Tensor]:
         """What is trained, whole, on the CPU."""
         return {name: whole(p.detach()).cpu() for name, p in model.named_parameters() if p.requires_grad}
@@ -105,8 +111,8 @@ def like(tensor: Tensor, full: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put back what `parameters` and `state` gave. Raises ValueError when the names are not those of the model."""
+def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, weights: bool = True) -> None:
+    """Put back what `parameters` (if `weights`) and `state` gave; ValueError when other parts are trained now."""
     from safetensors.torch import load_file
 
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -114,9 +120,12 @@ def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) ->
     if saved.keys() != trained.keys():
         odd = sorted(saved.keys() ^ trained.keys())
         raise ValueError(f"{folder} was made with other parts of the model frozen: {', '.join(odd[:3])} ...")
-    for name, parameter in trained.items():
+    for name, parameter in trained.items() if weights else ():
         parameter.copy_(like(parameter, saved[name]))
     for key, value in state.items():
         name, what = key.rsplit("/", 1)
         parameter = trained[name]
-        optimizer.state[parameter][what] = like(parameter, value) if value.shape == parameter.shape else value
+        if value.shape == parameter.shape:
+            optimizer.state[parameter][what] = like(parameter, value)
+        else:  # the count of steps: the fused kernel reads it on the device, the others here
+            optimizer.state[parameter][what] = value.to(parameter.device) if parameter.is_cuda else value

@@ -4,11 +4,8 @@ Every option is a continuation of the same prompt, so the prompt is computed onc
 continuation 2 ..., and a mask lets each see the prompt and itself alone. Nothing is generated, nothing is parsed.
 """
 
-import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,36 +14,9 @@ from torch import Tensor, nn
 
 from medcorpus.core.errors import Fatal
 from medcorpus.training import routing
+from medcorpus.training.plan.items import Item
 
 Z95 = 1.959963984540054
-
-
-@dataclass(frozen=True)
-class Item:
-    """A question: tokens of the prompt and of each option, position of the right one."""
-
-    id: str
-    language: str
-    prompt: list[int]
-    options: list[list[int]]
-    right: int
-    lengths: list[int]  # characters of each option, to compare options of different length; 1 for letters
-
-    @property
-    def size(self) -> int:
-        """Tokens in its row: the last of a continuation predicts nothing."""
-        return len(self.prompt) + sum(len(option) - 1 for option in self.options)
-
-
-def write_items(items: Sequence[Item], path: Path) -> None:
-    """One object a line."""
-    path.write_text("".join(json.dumps(vars(item), ensure_ascii=False) + "\n" for item in items), encoding="utf-8")
-
-
-def read_items(path: Path) -> list[Item]:
-    """What `write_items` wrote."""
-    with path.open(encoding="utf-8") as lines:
-        return [Item(**json.loads(line)) for line in lines]
 
 
 def wilson(right: int, count: int, z: float = Z95) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from medcorpus.core.errors import Fatal
 from medcorpus.core.log import event
 from medcorpus.training import attention, checkpoint, routing
 from medcorpus.training.devices import Devices, restore, whole
-from medcorpus.training.log import Log
+from medcorpus.training.log import Log, read_log
 from medcorpus.training.loss import Objective
 from medcorpus.training.reader import Batch, Reader
 
@@ -62,8 +62,6 @@ class Tuning:
     """How a step is trained. What is not here is in the plan."""
 
     schedule: Schedule = field(default_factory=Schedule)
-    weight_decay: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.95)
     clip: float = 1.0
     micro_rows: int = 1  # rows a device works on at a time
     save_every: int = 500
@@ -113,12 +111,14 @@ class Loop:
         lineage: dict[str, str],
         accepted: tuple[str, ...] = (),
     ):
+        """The groups' learning rates are factors on that of the schedule."""
         self.data, self.out, self.tuning, self.devices = data, out, tuning, devices
         self.lineage, self.accepted = lineage, accepted
         self.reader, self.heldout = Reader(data), Reader(data, "heldout")
         self.stock = model
         objective = Objective(model)
         self.objective, self.optimizer = devices.prepare(objective, optimizer)
+        self.scales = [group["lr"] for group in self.optimizer.param_groups]
         self.step, self.best = 0, {"loss": math.inf, "checkpoint": ""}
         self._signal = 0
 
@@ -181,14 +181,15 @@ class Loop:
                         raise Stopped(stopping, folder)
         finally:
             log.close()
-        return {"steps": steps, "best": self.best}
+        losses = [line["loss"] for line in read_log(self.out / "log.jsonl") if "loss" in line]
+        return {"steps": steps, "loss": losses[-1], "best": self.best if self.best["checkpoint"] else None}
 
     def _one(self, meters: Meters) -> float:
         """One step of the optimizer; returns the norm of the gradient."""
         torch.manual_seed(_seed(self.tuning.seed, self.step, self.devices.rank))
         rate = self.tuning.schedule.at(self.step, self.reader.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group.get("scale", 1.0)
+        for group, scale in zip(self.optimizer.param_groups, self.scales, strict=True):
+            group["lr"] = rate * scale
         learnt = max(1, self.reader.count_learnt(self.reader.rows_of(self.step)))
         micro = self.reader.micro_batches(self.step, self.tuning.micro_rows, self.devices.rank, self.devices.world)
         total = torch.zeros((), device=self.devices.device)
@@ -315,23 +316,6 @@ def _experts(counts: routing.Counts) -> dict[str, Any]:
 
 def _seed(seed: int, step: int, rank: int) -> int:
     return (seed * 1_000_003 + step) * 4096 + rank
-
-
-def groups(model: nn.Module, scales: dict[str, float], weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups of what is trained: rates by part (`router`, `experts`, `trunk`), decay for matrices only.
-
-    Norms, biases and the router are not decayed: a router pulled to zero chooses at random.
-    """
-    made: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            part = "router" if name.endswith("mlp.gate.weight") else "experts" if ".mlp.experts." in name else "trunk"
-            decays = parameter.ndim >= 2 and part != "router"
-            made.setdefault((part, decays), []).append(parameter)
-    return [
-        {"params": found, "scale": scales.get(part, 1.0), "weight_decay": weight_decay * decays}
-        for (part, decays), found in made.items()
-    ]
 
 
 def digest(model: nn.Module) -> str:

@@ -72,6 +72,11 @@ class Reader:
         """Tokens in `rows`, without padding."""
         return int((self._lengths[rows + 1] - self._lengths[rows]).sum())
 
+    def context(self) -> tuple[float, float]:
+        """Tokens that a token sees on average, itself included; and the share of tokens that are learnt."""
+        length = self.spans["length"].astype(np.float64)
+        return float((length * (length + 1) / 2).sum() / length.sum()), float(self.spans["learnt"].sum() / length.sum())
+
     def micro_batches(self, step: int, size: int, rank: int = 0, world: int = 1) -> list[np.ndarray]:
         """The rows of a step that device `rank` of `world` works on, at most `size` at a time.
 

@@ -71,13 +71,16 @@ class Counts:
             return self.own / np.where(self.known > 0, self.known, np.nan)
 
 
-@dataclass
 class Tokens:
-    """What is known of the tokens of one forward pass; `losses` has the layers that have seen them."""
+    """What is known of the tokens of one forward pass; `losses` has the layers that have seen them.
 
-    own: Tensor  # [B, S], or [B, 1] for whole rows: expert of the language, -1: none
-    group: Tensor  # the same shape: index of the language in the counters, -1: padding
-    losses: dict[int, Tensor] = field(default_factory=dict)
+    own [B, S], or [B, 1] for whole rows: expert of the language, -1: none; group of the same shape: index of the
+    language in the counters, -1: padding. No dataclass: FSDP2 would look for gradients inside and hand on a copy.
+    """
+
+    def __init__(self, own: Tensor, group: Tensor):
+        self.own, self.group = own, group
+        self.losses: dict[int, Tensor] = {}
 
 
 @dataclass

@@ -21,6 +21,7 @@ from medcorpus.core.errors import Fatal
 from medcorpus.training import weights
 
 BASES = ("qwen2", "qwen3", "llama", "mistral")
+ABSENT = 3.0  # logit of an expert whose languages have no text, where those with text spread by 1
 NULL = 64  # width of a shared expert of zeros: some engines want it divisible by their tensor parallelism
 _SAME = (
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
@@ -241,18 +242,19 @@ def _router_rows(base: Path, plan: Upcycling, moe: list[int], texts: Mapping[int
 
     The means are whitened by the states' second moment: the ridge regression from a state to whose text it is. Plain
     means, as mergekit's gate mode `hidden` takes them, differ by less than what all states have in common, and a
-    router has no bias to take that away. Rows are scaled so that a token's logits spread by 1.
+    router has no bias to take that away. Rows are scaled so that a token's logits spread by 1. An expert without text
+    gets the row that says -ABSENT to every state: tokens choose it freely only once it has learnt something.
     """
-    missing = [name for number, name in enumerate(plan.experts) if texts is None or number not in texts]
-    if missing or texts is None:
-        raise Fatal(f"the router 'hidden' needs text for every expert; there is none for {', '.join(missing)}")
+    if not texts:
+        raise Fatal("the router 'hidden' needs text of the experts' languages, and there is none")
     model = weights.load(base, torch.float32).eval()
     states: dict[int, list[Tensor]] = {layer: [] for layer in moe}
     hooks = [
         model.model.layers[layer].mlp.register_forward_pre_hook(lambda _, args, to=states[layer]: to.append(args[0][0]))
         for layer in moe
     ]
-    for number in range(len(plan.experts)):
+    given = sorted(texts)
+    for number in given:
         model(texts[number][None], use_cache=False)
     for hook in hooks:
         hook.remove()
@@ -262,7 +264,9 @@ def _router_rows(base: Path, plan: Upcycling, moe: list[int], texts: Mapping[int
         moment = torch.stack([state.T @ state / len(state) for state in seen]).mean(dim=0)
         moment.diagonal().add_(0.01 * moment.diagonal().mean())
         found = torch.linalg.solve(moment, (means - means.mean(dim=0)).T).T
-        rows[layer] = found / (torch.cat(seen) @ found.T).std(dim=-1, correction=0).mean().clamp_min(1e-12)
+        constant = torch.linalg.solve(moment, means.mean(dim=0))  # of every state about 1
+        rows[layer] = (-ABSENT * constant).repeat(len(plan.experts), 1)
+        rows[layer][given] = found / (torch.cat(seen) @ found.T).std(dim=-1, correction=0).mean().clamp_min(1e-12)
     return rows
 
 

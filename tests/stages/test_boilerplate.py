@@ -17,7 +17,7 @@ from medcorpus.stages.boilerplate import Boilerplate, _repeated
 from tests.records import records
 from tests.text.test_shingles import SENTENCES, tokens
 from tests.text.test_units import slow as cut
-from tests.text.test_units import solid
+from tests.text.test_units import solid, wordy
 
 
 def stage(**params):
@@ -71,7 +71,7 @@ def slow(rows, params):
         left = "".join(unit for unit, goes in zip(found, gone, strict=True) if not goes).strip()
         share = sum(solid(unit) for unit, again in zip(found, repeated, strict=True) if again)
         whole = max(1, sum(map(solid, found)))
-        text = row["text"] if not any(gone) else left if tokens(left) else ""
+        text = row["text"] if not any(gone) else left if wordy(left) else ""
         out[row["id"]] = (text, pytest.approx(share / whole), sum(repeated))
     return out
 

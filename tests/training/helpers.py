@@ -96,3 +96,16 @@ def tiny(experts: int = 0, seed: int = 0, dtype: str = "float32") -> Any:
         return Qwen3ForCausalLM(Qwen3Config(**shape))
     moe = {"num_experts": experts, "num_experts_per_tok": 2, "moe_intermediate_size": 48, "mlp_only_layers": [0]}
     return Qwen3MoeForCausalLM(Qwen3MoeConfig(**shape, **moe, norm_topk_prob=True))
+
+
+class Given:
+    """Batches as a job's inputs."""
+
+    def __init__(self, batches: list[pa.RecordBatch]):
+        self._batches, self.schema = batches, RECORD
+        self.num_rows = sum(one.num_rows for one in batches)
+        self.num_bytes = sum(one.nbytes for one in batches)
+
+    def batches(self) -> Any:
+        """All of them."""
+        yield from self._batches

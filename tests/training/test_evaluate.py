@@ -4,17 +4,8 @@ import torch
 
 from medcorpus.core.errors import Fatal
 from medcorpus.training import routing
-from medcorpus.training.evaluate import (
-    Item,
-    batches,
-    evaluate,
-    laid_out,
-    likelihoods,
-    mask,
-    read_items,
-    wilson,
-    write_items,
-)
+from medcorpus.training.evaluate import batches, evaluate, laid_out, likelihoods, mask, wilson
+from medcorpus.training.plan.items import Item, read_items, write_items
 from tests.training.helpers import tiny
 
 LANGUAGES = ["eng", "tha"]

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from medcorpus.core.errors import Fatal
-from medcorpus.training import attention, checkpoint, routing
+from medcorpus.training import attention, checkpoint, precision, routing
 from medcorpus.training.devices import Devices
 from medcorpus.training.log import read_log
-from medcorpus.training.loop import Loop, Schedule, Stopped, Tuning, digest, groups
+from medcorpus.training.loop import Loop, Schedule, Stopped, Tuning, digest
 from medcorpus.training.plan.build import Settings
 from tests.training.helpers import tiny
 from tests.training.test_build import prepared
@@ -33,12 +33,10 @@ def data(tmp_path_factory):
 
 def loop(data, out, tuning=TUNING, experts=4, lineage=LINEAGE, **more):
     model = tiny(experts)
-    devices = Devices(cpu=True)
-    made = Loop.__new__(Loop)
+    optimizer = precision.MasterAdamW(precision.groups(model, 1.0, router=3.0), betas=(0.9, 0.95))
     routing.install(model, routing.Routing(), ["eng", "zho", "tha", "ara", "hin", "amh", "hau", "und"])
     attention.install(model)
-    optimizer = torch.optim.AdamW(groups(model, {"router": 3.0}, 0.1), lr=1.0, betas=tuning.betas)
-    made.__init__(model, optimizer, data, out, tuning, devices, lineage, **more)
+    made = Loop(model, optimizer, data, out, tuning, Devices(cpu=True), lineage, **more)
     return made
 
 
@@ -146,7 +144,8 @@ def test_frozen_parts_are_neither_moved_nor_saved(data, tmp_path):
     for name, parameter in trained.stock.named_parameters():
         parameter.requires_grad = ".layers.1." in name
     before = {name: p.detach().clone() for name, p in trained.stock.named_parameters()}
-    trained.optimizer = torch.optim.AdamW(groups(trained.stock, {}, 0.1), lr=1.0)
+    trained.optimizer = precision.MasterAdamW(precision.groups(trained.stock, 1.0))
+    trained.scales = [group["lr"] for group in trained.optimizer.param_groups]
     trained.run()
     for name, parameter in trained.stock.named_parameters():
         assert parameter.requires_grad != torch.equal(parameter, before[name])
@@ -155,22 +154,6 @@ def test_frozen_parts_are_neither_moved_nor_saved(data, tmp_path):
     newest = checkpoint.all_of(tmp_path / "checkpoints")[-1]
     with safe_open(newest / "model.safetensors", "pt") as saved:
         assert saved.keys() and all(".layers.1." in name for name in saved.keys())  # noqa: SIM118
-
-
-def test_groups_know_router_experts_and_what_does_not_decay():
-    model = tiny(4)
-    found = groups(model, {"router": 10.0, "experts": 2.0}, 0.1)
-    assert sum(len(group["params"]) for group in found) == len(list(model.parameters()))
-    by_name = {
-        name: (group["scale"], group["weight_decay"])
-        for group in found
-        for name, p in model.named_parameters()
-        if any(p is q for q in group["params"])
-    }
-    assert by_name["model.layers.1.mlp.gate.weight"] == (10.0, 0.0)
-    assert by_name["model.layers.1.mlp.experts.gate_up_proj"] == (2.0, 0.1)
-    assert by_name["model.layers.0.mlp.gate_proj.weight"] == (1.0, 0.1)
-    assert by_name["model.layers.0.input_layernorm.weight"] == (1.0, 0.0)
 
 
 def test_schedule():

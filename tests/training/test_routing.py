@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from medcorpus.training import routing
+from medcorpus.training import loss, precision, routing, weights
+from medcorpus.training.upcycle import Upcycling, upcycle
 from tests.training import tiny
 
 
@@ -310,3 +311,38 @@ def test_bad_input_says_what():
         routing.experts(model, x[:, :5] * 0),
     ):
         model(x)
+
+
+def speak(rows, rng, words=16, length=24):
+    """Three languages without a word in common, each with its own order of words; and whose row is whose."""
+    follows = [torch.randperm(words, generator=torch.Generator().manual_seed(g)) for g in range(3)]
+    own = torch.arange(rows) % 3
+    said = torch.randint(0, words, (rows, length), generator=rng)
+    for place in range(1, length):
+        regular = torch.stack([follows[g][said[row, place - 1]] for row, g in enumerate(own.tolist())])
+        said[:, place] = torch.where(torch.rand(rows, generator=rng) < 0.8, regular, said[:, place])
+    return said + words * own[:, None], own[:, None].expand(-1, length)
+
+
+def test_the_forced_slot_teaches_the_free_choice(tmp_path):
+    """Routers begin at zero and no loss speaks of languages; with the forced slot they come to know them anyway."""
+    tiny.model(tiny.DENSE["qwen3"]()).save_pretrained(tmp_path / "base")
+    upcycle(tmp_path / "base", tmp_path / "moe", Upcycling(["a", "b", "c"]))
+    shares = {}
+    for mode in ("hybrid", "free"):
+        model = weights.load(tmp_path / "moe").train()
+        routing.install(model, routing.Routing(train=mode))
+        optimizer = precision.MasterAdamW(precision.groups(model, 3e-3, router=10.0))
+        objective, rng = loss.Objective(model), torch.Generator().manual_seed(5)
+        for step in range(61):
+            model.train(step < 60)
+            x, own = speak(12, rng)
+            targets = loss.targets(x, torch.ones_like(x), torch.ones_like(x))
+            routing.statistics(model, reset=True)
+            with routing.experts(model, own):
+                total = objective(x, targets).total / x.numel()
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+        shares[mode] = routing.statistics(model).own_share().mean()
+    assert shares["hybrid"] >= 0.6 > shares["free"], shares

@@ -4,6 +4,7 @@
     tokens     pieces become token files and a table of documents
     order      which documents, how often, in which order: mix, balance of languages, priority
     packing    documents become rows of `window` tokens
+    items      exam questions as tokens
     build      all of it, written to a folder that `medcorpus.training.reader` reads
 
 A plan is a pure function of documents, parameters and seed. It knows neither devices nor micro-batches, so a run may

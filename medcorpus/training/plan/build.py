@@ -99,8 +99,11 @@ def build(
     experts: dict[str, int] | None = None,
     expert_names: Sequence[str] = (),
     earlier: Sequence[tuple[dict[str, float], float]] = (),
+    about: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write the plan of `documents` into `out`, and return plan.json. `experts`: language -> expert, if there are any.
+
+    `about` is put into plan.json as it is: what the tokens were made of.
 
     Raises KeyError for a key of mix or priority that fits nothing, ValueError when no document is left.
     """
@@ -127,6 +130,7 @@ def build(
     _write(_rows(documents, apart, text, of, settings), out / "heldout")
     rows = int(table["row"][-1]) + 1
     made = {
+        **(about or {}),
         "settings": asdict(settings),
         "window": settings.window,
         "rows": rows,

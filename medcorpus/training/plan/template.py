@@ -5,6 +5,7 @@ no token straddles the border of what is learnt. Both templates end every answer
 """
 
 import json
+import re
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 Piece = tuple[str, bool]  # text, is it learnt
 Turn = tuple[str, str]  # role, content
+_GENERATION = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -55,7 +57,7 @@ class Chat:
         environment.globals["raise_exception"] = refuse
         environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
         # TRL and transformers mark answers with `generation`; here borders are found by rendering, so it says nothing.
-        source = source.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+        source = _GENERATION.sub("", source)
         self._template = environment.from_string(source)
         self._special = special
         self._unsafe = tuple(token for token in special.values() if token)
@@ -120,6 +122,12 @@ def open_template(name: str, folder: Path) -> Template:
     if not source:
         raise ValueError(f"{folder}: the tokenizer has no chat template; say `template: apollo`")
     return Chat(source, special)
+
+
+def stop_token(folder: Path) -> str:
+    """The token that ends a document, by the tokenizer in `folder`."""
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    return _word(config.get("eos_token"))
 
 
 def _word(token: Any) -> str:
