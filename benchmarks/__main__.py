@@ -5,6 +5,7 @@
     --runs 3              each command so often, in turn; medians are shown
     --only-us             leave the peers out
     --out FOLDER          where corpus, scratch and `results.json` go (default: a temporary folder)
+    --readme              write the tables into README.md
 
 Rows: dedup, quality, langid, terms, pipeline, big, kernels, agreement; all when none is named. Every figure is of a
 whole process, start-up and files included; rows that say `kernel` are processor time on one core, from Arrow to the
@@ -34,11 +35,14 @@ MEDCORPUS = [sys.executable, "-m", "medcorpus"]
 class Bench:
     """A corpus, a folder to work in, and the rows so far."""
 
+    SCRIPTS = SCRIPTS
+
     def __init__(self, out: Path, given: argparse.Namespace):
         self.out, self.given = out, given
         self.corpus = out / f"corpus-{given.mb}"
         self.rows: list[Row] = []
         self.megabytes = 0.0
+        self.agreed = ""
 
     def prepare(self) -> None:
         """Write the corpus; run ours once, so that kernels are compiled and the file cache is warm."""
@@ -168,7 +172,7 @@ class Bench:
     def agreement(self) -> None:
         from benchmarks import agreement
 
-        print(agreement.report(self))
+        self.agreed = agreement.report(self)
 
 
 ROWS = ("dedup", "quality", "langid", "terms", "pipeline", "big", "kernels", "agreement")
@@ -184,6 +188,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only-us", action="store_true")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--readme", action="store_true")
     given = parser.parse_args()
     unknown = set(given.rows) - set(ROWS)
     if unknown:
@@ -202,7 +207,17 @@ def main() -> None:
         }  # fmt: skip
         results = {"machine": machine, "rows": [row._asdict() for row in bench.rows]}
         (out / "results.json").write_text(json.dumps(results, indent=1))
-        print(markdown(machine, bench.rows))
+        shown = "\n\n".join(filter(None, [markdown(machine, bench.rows), bench.agreed]))
+        print(shown)
+        if given.readme:
+            _into_readme(shown)
+
+
+def _into_readme(shown: str) -> None:
+    path = HERE.parent / "README.md"
+    before, _, rest = path.read_text("utf-8").partition("<!-- begin:speed -->\n")
+    _, _, after = rest.partition("<!-- end:speed -->")
+    path.write_text(f"{before}<!-- begin:speed -->\n{shown}\n<!-- end:speed -->{after}", "utf-8")
 
 
 def _processor() -> str:
