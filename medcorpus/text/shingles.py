@@ -113,22 +113,21 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     kinds = np.zeros(0x110000, np.uint8)
     folds = np.arange(0x110000, dtype=np.uint32)
     many: list[tuple[int, ...]] = []
-    by_letter = {"L": _LETTER, "M": _MARK, "N": _LETTER}
-    for point in [*range(0x20000), *range(0xE0100, 0xE01F0)]:
-        char = chr(point)
-        category = unicodedata.category(char)
-        if category == "Nd":
-            kinds[point] = _DIGIT
-            folds[point] = ord("0") + unicodedata.decimal(char)
+    chars = list(map(chr, range(0x20000)))
+    by_category = dict.fromkeys(("Lu", "Ll", "Lt", "Lm", "Lo", "Nl", "No"), _LETTER)
+    by_category |= {"Mn": _MARK, "Mc": _MARK, "Me": _MARK, "Nd": _DIGIT, "Cf": _UNSEEN}
+    kinds[:0x20000] = [by_category.get(category, _SEPARATOR) for category in map(unicodedata.category, chars)]
+    for point, (char, folded) in enumerate(zip(chars, map(str.casefold, chars), strict=True)):
+        if char == folded:
             continue
-        kinds[point] = _UNSEEN if category == "Cf" else by_letter.get(category[0], _SEPARATOR)
-        folded = char.casefold()
         if len(folded) > 1:
             folds[point] = _MANY + len(many)
             many.append(tuple(map(ord, folded)))
         else:
             folds[point] = ord(folded)
-    kinds[0xFE00:0xFE10] = kinds[0xE0100:0xE01F0] = _UNSEEN  # variation selectors
+    digits = np.flatnonzero(kinds == _DIGIT)
+    folds[digits] = [ord("0") + unicodedata.decimal(chr(point)) for point in digits]
+    kinds[0xFE00:0xFE10] = kinds[0xE0100:0xE01F0] = kinds[0xE0001:0xE0080] = _UNSEEN  # variation selectors, tags
     kinds[0x200B] = _SEPARATOR  # zero width space, a word boundary in Thai and Khmer
     for first, last in (*HAN_RANGES, *UNSPACED_RANGES):
         block = kinds[first : last + 1]
