@@ -11,20 +11,10 @@ import torch
 
 from medcorpus.core.errors import Fatal, Missing
 from medcorpus.core.log import event
-from medcorpus.training import (
-    analysis,
-    attention,
-    base,
-    checkpoint,
-    evaluate,
-    precision,
-    routing,
-    sizes,
-    upcycle,
-    weights,
-)
+from medcorpus.training import attention, base, checkpoint, evaluate, precision, sizes, weights
 from medcorpus.training.devices import Devices, restore, whole
 from medcorpus.training.loop import Loop, Schedule, Tuning, digest
+from medcorpus.training.moe import analysis, routing, upcycle
 from medcorpus.training.plan.items import read_items
 from medcorpus.training.prepared import Prepared, Step
 from medcorpus.training.reader import Reader
