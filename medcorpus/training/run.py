@@ -144,7 +144,7 @@ def open_loop(prepared: Prepared, step: Step, out: Path, devices: Devices, accep
     _check_memory(model, micro_rows * reader.window, params, devices)
     kinds = {name: params["routing"][name] for name in ("train", "balance", "z", "language")}
     routing.install(model, routing.Routing(**kinds), reader.languages)
-    attention.install(model, params["attention"])
+    attention.install(model, params["attention"], devices.device)
     groups = precision.groups(model, 1.0, params["weight_decay"], **params["rates"])
     optimizer = precision.MasterAdamW(groups, betas=tuple(params["betas"]))
     seen, scored = reader.context()
