@@ -114,8 +114,7 @@ def hand_over(loop: Loop, before: Path, folder: Path) -> None:
     if devices.world > 1:
         full = {name: whole(p.detach()).cpu() for name, p in loop.stock.named_parameters()}
         if devices.first:
-            model = weights.load(before, loop.stock.dtype)
-            model.load_state_dict(full, strict=False)  # tied weights are there once
+            model = precision.filled(weights.load(before, loop.stock.dtype), loop.stock, full)
     else:
         routing.remove(loop.stock)
         model = precision.merged(loop.stock)
