@@ -93,7 +93,8 @@ def main() -> None:
             steps = {step["id"]: step for step in json.loads(out)["steps"]}
             emit, resolve, apply = (steps["dedup"]["phases"][n]["seconds"] for n in ("emit", "resolve", "apply"))
             print(
-                f"| {rows:,} | {size / 1e6:,.0f} | {wall:.0f} | {emit:.1f} | {resolve:.1f} | {apply:.1f} | {peak[0]:,} MiB |",
+                f"| {rows:,} | {size / 1e6:,.0f} | {wall:.0f} | {emit:.1f} | {resolve:.1f} | {apply:.1f} "
+                f"| {peak[0]:,} MiB |",
                 flush=True,
             )
 

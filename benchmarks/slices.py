@@ -72,9 +72,7 @@ def main() -> None:
         grown, whole = Path(one), Path(all_)
         (grown / "in").mkdir()
         print(f"{days} slices of {rows:,} rows\n")
-        print(
-            "| slice | parts | emit s (tasks) | resolve s | apply s (tasks) | whole build s |\n|---|--:|--:|--:|--:|--:|"
-        )
+        print("| slice | parts | emit s (tasks) | resolve s | apply s (tasks) | build s |\n|---|--:|--:|--:|--:|--:|")
         for day in range(days):
             write_slice(grown / f"in/{day:03}.jsonl", day, rows)
             report, wall = build(grown)
@@ -82,8 +80,8 @@ def main() -> None:
             if day in (0, days // 2 - 1, days - 1):
                 emit, resolve, apply = (phases[name] for name in ("emit", "resolve", "apply"))
                 print(
-                    f"| {day + 1} | {report['parts']} | {emit['seconds']:.2f} ({emit['tasks']}) | {resolve['seconds']:.2f} "
-                    f"| {apply['seconds']:.2f} ({apply['tasks']}) | {wall:.1f} |"
+                    f"| {day + 1} | {report['parts']} | {emit['seconds']:.2f} ({emit['tasks']}) "
+                    f"| {resolve['seconds']:.2f} | {apply['seconds']:.2f} ({apply['tasks']}) | {wall:.1f} |"
                 )
         (whole / "in").symlink_to(grown / "in")
         _, wall = build(whole)

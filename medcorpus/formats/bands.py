@@ -4,9 +4,10 @@ One row a document:
 
     id                         string
     order                      uint64: survivor order, smaller first
-    language, answers          uint64: hashes, 0 is unknown
+    language, asks, answers    uint64: hashes, 0 is unknown
     whole_0, whole_1           uint64: hash of all tokens
     strengths, numbers, words  uint64: hashes of the figures and of everything else
+    edges                      uint64: hash of how a short text begins and ends, 0 for others
     shingles                   list<uint32>: distinct, for verification
     key_00, key_01, ...        uint64: keys of all documents in a band, sorted
     at_00, at_01, ...          uint32: the row each key belongs to
@@ -38,13 +39,13 @@ from medcorpus.text.minhash import band_keys
 from medcorpus.text.shingles import Shingles
 
 _BANDED = b"banded"
-_FIGURES = ("strengths", "numbers", "words")
-_PLAIN = ("id", "order", "language", "answers", "whole_0", "whole_1", *_FIGURES, "shingles")
+_FIGURES = ("strengths", "numbers", "words", "edges")
+_PLAIN = ("id", "order", "language", "asks", "answers", "whole_0", "whole_1", *_FIGURES, "shingles")
 _MOST = np.iinfo(np.uint64).max, np.iinfo(np.uint32).max
 
 
 def signed(columns: pa.Table, found: list[Shingles], cut: Cut, seed: int) -> pa.Table:
-    """The table of some documents: `columns` has id, order, language and answers; `found` is of the same rows."""
+    """The table of some documents: `columns` has id, order, language, asks and answers; `found` is of the same rows."""
     values = np.concatenate([one.values for one in found])
     counts = np.concatenate([np.diff(one.offsets) for one in found])
     offsets = np.concatenate([[0], np.cumsum(counts)])
@@ -121,7 +122,7 @@ class Bands:
         whole = np.column_stack([self._column("whole_0")[self._places], self._column("whole_1")[self._places]])
         documents = Documents(
             whole,
-            *(self._column(name)[self._places] for name in (*_FIGURES, "language", "answers")),
+            *(self._column(name)[self._places] for name in (*_FIGURES, "asks", "language", "answers")),
             address=address[self._places],
             counts=counts[self._places],
             fixed=self._all_fixed,

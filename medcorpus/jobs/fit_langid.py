@@ -1,6 +1,6 @@
 """Train the language identifier we ship, from labelled text to a quantised fastText file.
 
-    python -m medcorpus.jobs.fit_langid collect SIB_DIR UDHR_DIR train.tsv
+    python -m medcorpus.jobs.fit_langid collect SIB_DIR UDHR_DIR train.tsv --heldout_tsv heldout.tsv
     python -m medcorpus.jobs.fit_langid fit train.tsv medcorpus-langid-1.ftz --heldout dev.tsv
 
 Each line is seen whole and as `augment` random snippets, because what a short text loses a language
@@ -14,26 +14,24 @@ told to hand out zeros, with one thread, and the weights are checked.
 """
 
 import argparse
-import base64
 import gzip
 import json
 import os
 import random
-import re
-import string
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from medcorpus.core.errors import Fatal
-from medcorpus.text.lid import NO_LANGUAGE, NORMALISE_VERSION, OWN_PREFIX, Model, normalise
+from medcorpus.core.languages import UnknownLanguage, registry
+from medcorpus.text.lid import NO_LANGUAGE, NORMALISE_VERSION, OWN_PREFIX, Model, normalise, script_names
+from medcorpus.text.lid_junk import JUNK
 
 Labelled = list[tuple[str, str]]
 """(label, text), as everywhere in this file."""
@@ -44,8 +42,9 @@ UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "M
 MAX_WEIGHT = 100.0
 """Sound models stay below 30; unset memory gave 1e12 and more."""
 
-RARE_BOOST = 8
-"""Classes with fewer lines than the median get up to this many times the snippets."""
+MISSION_BOOST, RARE_BOOST, NEIGHBOUR_BOOST = 1.5, 8, 2
+"""Mission languages get that many times the snippets. Classes with fewer lines than the median get up to
+RARE_BOOST (mission languages) or NEIGHBOUR_BOOST (others) times as many."""
 
 _ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # tables of 1 MiB and more come straight from the kernel: zeros
@@ -139,8 +138,10 @@ def training_lines(lines: Labelled, *, seed: int, augment: int, junk: int) -> La
     usual = sorted(sizes.values())[len(sizes) // 2] if sizes else 0
     examples = []
     for label, text in lines:
-        boost = min(RARE_BOOST, max(1, round(usual / sizes[label])))
-        pieces = [text, *(snippet(label, text, chance) for _ in range(augment * boost))]
+        mission = code_of(label) in registry().mission
+        boost = min(RARE_BOOST if mission else NEIGHBOUR_BOOST, max(1, round(usual / sizes[label])))
+        boost = max(boost, MISSION_BOOST) if mission else boost
+        pieces = [text, *(snippet(label, text, chance) for _ in range(round(augment * boost)))]
         examples += [(label, normalise(piece)) for piece in pieces]
     kinds = [*JUNK.values(), JUNK["code"], JUNK["script"]]  # what real pages are full of, twice
     examples += [(NO_LANGUAGE, normalise(kinds[i % len(kinds)](chance))) for i in range(junk * (1 + augment))]
@@ -167,103 +168,6 @@ def middle(label: str, text: str) -> str:
 
 def _parts(label: str, text: str) -> tuple[list[str], str]:
     return (list(text), "") if label.rpartition("_")[2] in UNSPACED else (text.split(), " ")
-
-
-_NAMES = """
-i j k n x y id key val tmp buf ptr len idx err node item data list self args name path type size count index
-value result config options request response client server handler state event user token width height color
-font margin padding display border click load init update render parse print test file read write open close
-push pop get set add remove map filter sort max min sum str num array object string int float bool char void
-const static public private class struct null none true false return export default module header body table
-row cell div span href src img link style script button input select where from join group order limit
-insert into values debug info warn error stdout stderr
-""".split()  # noqa: SIM905
-
-# Forms are parted by ¦ or a new line: $a $b $c are names, $v $w expressions, $n a number, $$ a dollar sign.
-_EXPRESSIONS = """
-$v + $w¦$v - $w¦$v * $w¦$v / $w¦$v == $w¦$v != $w¦$v < $w¦$v >= $w¦$v && $w¦$v || $w¦$v & $w¦$v << $w¦$v % $w
-$v and $w¦$v or $w¦$a($v, $w)¦$a($v)¦$a.$b($v)¦$a.$b($v, $w)¦$v[$w]¦$a[$n]¦$a->$b¦!$v¦[$v, $w]¦$a.$b¦$a.$b.$c
-"""
-_CODE = """
-if ($v) { return $a; }¦} else if ($v) {¦for (int i = 0; i < $a; i++) {¦while $v:¦static int $a($b *$c) {
-def $a($b, $c=None):¦    self.$a = $v¦from $a.$b import $c¦#include <$a/$b.h>¦#define $a $v¦return $v;¦$a = $v
-    raise ${a}Error(f"{$b}")¦SELECT $a, $b FROM $c WHERE $a = $v;¦export $a=$${$b} && ./$c.sh --$a $b 2>&1
-struct $a { unsigned $b; const char *$c; };¦@$a.$b¦print($v)¦assert $v, $w
-"""
-_SCRIPT = """
-const $a = ($b) => $v;¦function $a($b) { var $c = $v; }¦$$('#$a .$b').$c({$a: $v});¦import { $a } from './$b';
-document.getElementById('$a').addEventListener('$b', function(e) { $v; });¦.$a-$b { $c: ${n}px; }
-#$a > li:hover{background:#$n url($b.png) no-repeat;margin:0 auto}¦$a.prototype.$b = function() {
-@media (max-width: ${n}px) { .$a { display: none; } }¦window.$a=window.$a||[];$b.push({'$c':$v});
-module.exports = { $a, $b };¦font-$a: $b; line-height: 1.$n em; text-align: $c;
-"""
-_MARKUP = """
-<div class="$a $b" id="$c">¦<a href="/$a/$b.html"><img src="$c.png" /></a>¦</$a></$b>¦$a: {$b: $c}
-{"$a": $n, "$b": "$c", "$c": [true, null]}¦<$a:$b xmlns:$c=$n>¦&$a;&nbsp;&$b;¦/usr/$a/$b/$c.so.$n
-\\begin{$a} \\$b{$c} \\end{$a}¦C:\\$a\\$b\\$c.dll¦| $a | $b | $c |
-"""
-_UNITS = "mg ml kg g mmol/L mg/dL µg IU % cm mm bpm mmHg °C h x".split()  # noqa: SIM905
-_HEADS = ["", "", *"Na K Hb pH WBC CRP BP HR n p CI OR SD".split()]  # noqa: SIM905
-_ALPHABETS = ("ACGT", string.ascii_lowercase + "0123456789-_", "CNOH()=#123", string.ascii_uppercase)
-
-
-def _name(chance: random.Random) -> str:
-    parts = chance.choices(_NAMES, k=chance.choice((1, 1, 2, 3)))
-    title = "".join(map(str.title, parts))
-    return chance.choice((parts[0], "_".join(parts), "_".join(parts).upper(), title, parts[0] + title))
-
-
-def _expression(chance: random.Random, depth: int) -> str:
-    if depth and chance.random() < 0.7:
-        return _filled(_EXPRESSIONS, chance, depth - 1)
-    literals = (str(chance.randrange(1000)), f'"{_name(chance)}"', hex(chance.randrange(1 << 16)))
-    return chance.choice((_name(chance), _name(chance), *literals))
-
-
-def _filled(forms: str, chance: random.Random, depth: int = 2) -> str:
-    """One of `forms` with its places filled."""
-    form = string.Template(chance.choice(re.split("[¦\n]", forms.strip("\n"))))
-    return form.substitute(
-        {place: _name(chance) for place in "abc"} | {place: _expression(chance, depth) for place in "vw"},
-        n=chance.randrange(2000),
-    )
-
-
-def _base64(chance: random.Random) -> str:
-    return base64.b64encode(chance.randbytes(chance.randint(12, 90))).decode()
-
-
-def _hex(chance: random.Random) -> str:
-    text = chance.randbytes(chance.randint(4, 40)).hex()
-    gap = chance.choice((0, 2, 4, 8))
-    text = " ".join(text[i : i + gap] for i in range(0, len(text), gap)) if gap else text
-    return text.upper() if chance.random() < 0.3 else text
-
-
-def _measures(chance: random.Random) -> str:
-    pieces = []
-    for _ in range(chance.randint(1, 5)):
-        number = f"{chance.uniform(0, 500):.{chance.randint(0, 2)}f}{chance.choice(('', ' '))}"
-        pieces.append(f"{chance.choice(_HEADS)} {number}{chance.choice(_UNITS)}".strip())
-    return chance.choice((", ", " ", "; ", " / ")).join(pieces)
-
-
-def _strings(chance: random.Random) -> str:
-    letters = chance.choice(_ALPHABETS)
-    sizes = [chance.randint(5, 30) for _ in range(chance.randint(1, 3))]
-    return " ".join("".join(chance.choices(letters, k=size)) for size in sizes)
-
-
-def _punctuation(chance: random.Random) -> str:
-    marks = "".join(chance.choices(string.punctuation + "•…–—«»→★■ ", k=chance.randint(3, 30)))
-    return marks + chance.choice(string.ascii_lowercase) + marks[::-1]  # all marks: a rule decides it
-
-
-JUNK: dict[str, Callable[[random.Random], str]] = {
-    "code": partial(_filled, _CODE), "script": partial(_filled, _SCRIPT), "markup": partial(_filled, _MARKUP),
-    "base64": _base64, "hex": _hex, "measures": _measures, "strings": _strings, "punctuation": _punctuation,
-}  # fmt: skip
-"""Kinds of junk and what makes one line of each."""
 
 
 def junk_recall(model: Model, seed: int, lines: int = 500) -> dict[str, float]:
@@ -331,19 +235,41 @@ def check_weights(largest: float) -> None:
 
 _SAME_LANGUAGE = {"cmn": "zho", "ekk": "est", "gug": "grn"}  # UDHR's code -> the one SIB-200 uses
 _SAME_LABEL = {"yue_Hani": "yue_Hant", "zlm_Latn": "zsm_Latn"}
-_UDHR_ONLY = ("lat_Latn", "cos_Latn", "srp_Latn")  # languages or scripts SIB-200 lacks
-_GOOD_STAGE = 4  # of the UDHR project: 4 = proof-read text, 5 = approved
+_NOT_APART = frozenset(
+    {"cnr_Latn", "bos_Cyrl", "vie_Hani", "kng_Latn", "fat_Latn"}
+    | {"cjy_Hans", "gan_Hans", "hak_Hans", "hsn_Hans", "nan_Hans", "wuu_Hans"}  # texts in written standard Chinese
+)
+"""Labels of the UDHR that nobody could tell from another class by its text."""
+
+_GOOD_STAGE, _SOME_STAGE = 4, 2  # of the UDHR project: 5 = approved, 4 = proof-read, 2 and 3 = partly or not reviewed
+_FEWEST = 20  # paragraphs a class is made of
+_HELD_OUT = frozenset(range(26, 31))
+"""Articles of the UDHR kept for measuring, in languages of which SIB-200 has text to learn from."""
 
 
-def from_sib_and_udhr(sib_dir: Path, udhr_dir: Path, out_tsv: Path) -> dict[str, int]:
-    """Write `label TAB text` from SIB-200's train files and the UDHR; returns lines by label.
+def code_of(label: str) -> str:
+    """The registry's code for a label of a model of ours, or the label itself when it has none."""
+    try:
+        return registry().label(label, "sib200").code
+    except UnknownLanguage:
+        return label
+
+
+def collect(
+    sib_dir: Path, udhr_dir: Path, out_tsv: Path, heldout_tsv: Path | None = None, terms_dir: Path | None = None
+) -> dict[str, int]:
+    """Write `label TAB text` from SIB-200's train files, the UDHR and term lists; returns lines by label.
 
     SIB-200: `<label>.train.tsv.gz` with columns index_id, category, text, no quoting; its dev and test
     files stay unseen. UDHR: `index.xml` beside `udhr_<f>.xml`; paragraphs (titles are mostly "Article 0";
-    notes are about the edition) of documents at stage 4 or 5 whose label is in SIB-200 or in `_UDHR_ONLY`.
-    Equal folders give equal bytes. Raises Fatal when a folder holds no such files.
+    notes are about the edition). Languages of SIB-200 take documents at stage 4 or 5 and leave articles 26 to
+    30 for `heldout_tsv`; others take what there is, from stage 2 on, if it is 20 paragraphs or more in a
+    script that the kernel knows. `terms_dir` holds `<code>.txt` as `text.term_lists` reads them: whole words, three
+    a line, go to the language's label where it has but one. Equal folders give equal bytes. Raises
+    Fatal when a folder holds no such files.
     """
     texts: defaultdict[str, dict[str, None]] = defaultdict(dict)  # a dict keeps order and drops repeats
+    held: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for path in sorted(sib_dir.glob("*.train.tsv.gz")):
         with gzip.open(path, "rt", encoding="utf-8", newline="\n") as stream:
             rows = [line.rstrip("\r\n").split("\t") for line in stream]
@@ -352,29 +278,56 @@ def from_sib_and_udhr(sib_dir: Path, udhr_dir: Path, out_tsv: Path) -> dict[str,
     index = udhr_dir / "index.xml"
     if not texts or not index.exists():
         raise Fatal(f"no *.train.tsv.gz in {sib_dir}, or no index.xml in {udhr_dir}")
-    wanted = {*texts, *_UDHR_ONLY}
+    known, scripts = set(texts), {*script_names(), *UNSPACED, "Kore"} - {"Hani", "Zyyy"}
     for entry in ElementTree.parse(index).getroot():  # noqa: S314  (files the caller chose)
-        code = entry.attrib["iso639-3"]
-        label = f"{_SAME_LANGUAGE.get(code, code)}_{entry.attrib['iso15924']}"
+        code, script, stage = entry.attrib["iso639-3"], entry.attrib["iso15924"], int(entry.attrib["stage"])
+        label = f"{_SAME_LANGUAGE.get(code, code)}_{script}"
         label = _SAME_LABEL.get(label, label)
         path = udhr_dir / f"udhr_{entry.attrib['f']}.xml"
-        if label in wanted and int(entry.attrib["stage"]) >= _GOOD_STAGE and path.exists():
-            texts[label].update(dict.fromkeys(_paragraphs(path)))
-    with out_tsv.open("w", encoding="utf-8", newline="\n") as stream:
-        for label in sorted(texts):
-            stream.writelines(f"{label}\t{text}\n" for text in texts[label])
+        if not path.exists() or label in _NOT_APART or code == "und":
+            continue
+        if label in known:
+            for article, text in _paragraphs(path) if stage >= _GOOD_STAGE else ():
+                (held if heldout_tsv and article in _HELD_OUT else texts)[label][text] = None
+        elif stage >= _SOME_STAGE and script in scripts:
+            found = dict.fromkeys(text for _, text in _paragraphs(path))
+            if len(found) >= _FEWEST:
+                texts[label].update(found)
+    if terms_dir is not None:
+        _add_terms(texts, terms_dir)
+    for path, rows in ((out_tsv, texts), (heldout_tsv, held)):
+        if path is not None:
+            with path.open("w", encoding="utf-8", newline="\n") as stream:
+                for label in sorted(rows):
+                    stream.writelines(f"{label}\t{text}\n" for text in rows[label])
     return {label: len(texts[label]) for label in sorted(texts)}
 
 
-def _paragraphs(path: Path) -> Iterator[str]:
+def _add_terms(texts: dict[str, dict[str, None]], folder: Path) -> None:
+    """Terms of each language to its label, three a line, where the language has but one label."""
+    from medcorpus.text.term_lists import read
+
+    labels = defaultdict(list)
+    for label in texts:
+        labels[code_of(label)].append(label)
+    for path in sorted(folder.glob("*.txt")):
+        if len(labels[path.stem]) == 1:
+            whole = [one for term in read(path) for one in term if "*" not in one]
+            texts[labels[path.stem][0]].update({", ".join(whole[i : i + 3]): None for i in range(0, len(whole), 3)})
+
+
+def _paragraphs(path: Path) -> Iterator[tuple[int, str]]:
+    """(article, 0 for the preamble; text) of each paragraph with letters."""
     root = ElementTree.parse(path).getroot()  # noqa: S314
     for note in root.findall("{*}note"):
         root.remove(note)
-    for element in root.iter():
-        if element.tag.rpartition("}")[2] == "para" and element.text:
-            text = " ".join(element.text.split())
-            if any(map(str.isalpha, text)):
-                yield text
+    for part in root:
+        number = part.get("number", "0")
+        for element in part.iter():
+            if element.tag.rpartition("}")[2] == "para" and element.text:
+                text = " ".join(element.text.split())
+                if any(map(str.isalpha, text)):
+                    yield int(number) if number.isdigit() else 0, text
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -385,14 +338,16 @@ def main(arguments: list[str] | None = None) -> None:
         return
     parser = argparse.ArgumentParser(prog="python -m medcorpus.jobs.fit_langid")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, files in {"collect": ("sib_dir", "udhr_dir", "out_tsv"), "fit": ("train", "out")}.items():
-        command = commands.add_parser(name)
+    gather, train = commands.add_parser("collect"), commands.add_parser("fit")
+    for command, files in {gather: ("sib_dir", "udhr_dir", "out_tsv"), train: ("train", "out")}.items():
         for file in files:
             command.add_argument(file, type=Path)
+    for flag in ("--heldout_tsv", "--terms_dir"):
+        gather.add_argument(flag, type=Path)
     for name, default in (fit.__kwdefaults__ or {}).items():
-        command.add_argument(f"--{name}", type=Path if default is None else type(default), default=default)
+        train.add_argument(f"--{name}", type=Path if default is None else type(default), default=default)
     chosen = vars(parser.parse_args(arguments))
-    run = from_sib_and_udhr if chosen.pop("command") == "collect" else fit
+    run = collect if chosen.pop("command") == "collect" else fit
     print(json.dumps(run(**chosen), indent=1, ensure_ascii=False))
 
 

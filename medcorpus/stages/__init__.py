@@ -8,6 +8,7 @@ STAGES: dict[str, tuple[str, str]] = {
     "ingest": ("medcorpus.stages.ingest:Ingest", "read files into records"),
     "extract": ("medcorpus.stages.extract:Extract", "make readable text out of pages of HTML"),
     "langid": ("medcorpus.stages.langid:Langid", "tell language and script, or say und"),
+    "domain": ("medcorpus.stages.domain:Domain", "count medical terms, and say how medical a text reads"),
     "quality": ("medcorpus.stages.quality:Quality", "measure length, symbols and repetition"),
     "select": ("medcorpus.stages.select:Select", "mark rows for the reasons named; the only stage that drops"),
     "chunk": ("medcorpus.stages.chunk:Chunk", "cut long documents into parts"),

@@ -5,7 +5,7 @@ Two rows are copies when their texts are equal token by token, or when the Jacca
 MinHash bands (`text.minhash`), every one is verified. However alike, these are no copies of each other:
 
     a text with other doses, or equal words with other numbers ("metformin 500 mg" and "metformin 850 mg")
-    near copies in two languages
+    near copies in two languages, of short questions, or of short texts that begin or end with other words
     questions with other right answers: both stay, `dedup_contradicts` points from one to the other, for review
 
 A *family* is what such pairs connect. Its rows are visited in survivor order (permissive licence, has a
@@ -64,7 +64,9 @@ class DedupParams(Params):
     threshold: float = Field(0.8, ge=0.3, le=1, description="Jaccard similarity from which two texts are copies")
     shingle: int = Field(5, ge=1, le=32, description="tokens in a shingle: words, or graphemes where there are none")
     seed: int = Field(1, ge=0, lt=1 << 63, description="of all hashes")
-    numeric_guard: bool = Field(True, description="keep texts apart that differ in a dose")
+    guard: bool = Field(
+        True, description="keep texts apart that differ in a dose, in what is asked or, short ones, at their edges"
+    )
     against: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
         ("self",), description="self, and names of indexes (NAME or NAME@VERSION) to compare with as well"
     )
@@ -145,12 +147,14 @@ class Dedup(Gather):
             made = shingles(batch.column("text"), self.params.shingle, self.params.seed)
             found.append(made)
             _part_blank(batch, made)
-            answers, rationale = _answers(batch)
+            asks, answers, rationale = _questions(batch)
+            made.edges[asks != 0] = 0  # what is asked tells more than how the text ends
             columns.append(
                 {
                     "id": batch.column("id"),
                     "order": pa.array(_order(batch, made.tokens, answers != 0, rationale)),
                     "language": pa.array(_languages(batch.column("language"))),
+                    "asks": pa.array(asks),
                     "answers": pa.array(answers),
                 }
             )
@@ -165,7 +169,7 @@ class Dedup(Gather):
         header = self._header()
         indexed = [t for name in self._indexes() for t in open_index(self.context.state, name, header).tables()]
         bands = Bands(parts, indexed)
-        found = bands.families(self.params.threshold, self.params.numeric_guard).survivors()
+        found = bands.families(self.params.threshold, self.params.guard).survivors()
         told = found.told()
         told = told[bands.part[told] < len(parts)]
         copy, contradicts = found.copy_of[told], found.against[told]
@@ -276,19 +280,25 @@ def _languages(column: pa.Array) -> np.ndarray:
     return np.array([*numbers, 0], np.uint64)[which]
 
 
-def _answers(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
-    """(hash of the right answers of each row, 0 without; whether it has a rationale).
+def _questions(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(hash of a short question, hash of the right answers, both 0 without; whether there is a rationale), by row.
 
     Right answers are a set of option texts: neither their order nor their letters count. Of a plain question
     (two turns) it is the answer, when that is short enough to be a verdict.
     """
-    from medcorpus.text.shingles import shingles
+    from medcorpus.text.shingles import SHORT, shingles
 
+    def asked(texts: pa.Array) -> np.ndarray:
+        found = shingles(texts)
+        return np.where((found.tokens > 0) & (found.tokens < SHORT), found.whole[:, 0] | np.uint64(1), 0)
+
+    asks = np.zeros(batch.num_rows, np.uint64)
     out = np.zeros(batch.num_rows, np.uint64)
     rationale = np.zeros(batch.num_rows, np.uint64)
     mcqa, turns = batch.column("mcqa"), batch.column("turns")
     if mcqa.null_count < batch.num_rows:
-        _, options, answers, reasons, _ = mcqa.flatten()  # null where the struct is
+        question, options, answers, reasons, _ = mcqa.flatten()  # null where the struct is
+        asks = asked(question)
         rationale = pc.greater(pc.utf8_length(reasons), 0).fill_null(False).to_numpy(zero_copy_only=False)
         row, key = pc.list_parent_indices(answers), answers.flatten()
         texts = _named(options, row, key)
@@ -301,12 +311,13 @@ def _answers(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
     if turns.null_count < batch.num_rows:
         two = pc.equal(pc.list_value_length(turns), 2).fill_null(False).to_numpy(zero_copy_only=False)
         last = turns.offsets.to_numpy()[1:][two] - 1
+        asks[two] = asked(turns.values.field("content").take(pa.array(last - 1)))
         said = turns.values.field("content").take(pa.array(last))
         short = pc.less_equal(pc.binary_length(said), _VERDICT_BYTES).fill_null(False).to_numpy(zero_copy_only=False)
         hashes = shingles(said.filter(pa.array(short))).whole[:, 0]
         rows = np.flatnonzero(two)[short]
         out[rows] = np.where(out[rows] == 0, hashes | np.uint64(1), out[rows])
-    return out, rationale
+    return asks, out, rationale
 
 
 def _named(options: pa.Array, row: pa.Array, key: pa.Array) -> pa.Array:

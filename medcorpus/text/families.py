@@ -7,6 +7,8 @@ shingles reaches the threshold and nothing speaks against it:
 
     strengths    the multisets of doses differ
     numbers      all words are the same and the numbers differ
+    edges        short texts that begin or end with other words
+    asks         what is asked differs
     languages    both are known and differ, and the texts are not equal token by token
     answers      both are known and differ: not a copy, but a contradiction, told as such
 
@@ -32,9 +34,11 @@ class Documents:
     """n rows in survivor order. Where `fixed`, a row stays whatever it resembles (it is in an index)."""
 
     whole: np.ndarray  # uint64, n x 2
-    strengths: np.ndarray  # uint64; so are the next four
+    strengths: np.ndarray  # uint64; so are the next six
     numbers: np.ndarray
     words: np.ndarray
+    edges: np.ndarray  # 0 for a text that is not short
+    asks: np.ndarray  # 0 where nothing short is asked
     languages: np.ndarray  # 0 is unknown
     answers: np.ndarray  # 0 is none
     address: np.ndarray  # uint64: where the row's distinct shingles (uint32) lie in memory
@@ -43,7 +47,7 @@ class Documents:
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """What the kernels take, in their order."""
-        guards = (self.strengths, self.numbers, self.words, self.languages, self.answers)
+        guards = (self.strengths, self.numbers, self.words, self.edges, self.asks, self.languages, self.answers)
         return self.whole, *guards, self.address, self.counts
 
 
@@ -53,7 +57,7 @@ class Families:
 
     documents: Documents
     threshold: float
-    guard: bool = True  # whether figures keep two texts apart
+    guard: bool = True  # whether figures, edges and what is asked keep two texts apart
     parent: np.ndarray = field(init=False)  # int64: union-find; a root is the smallest row of its family
     against: np.ndarray = field(init=False)  # int64: a row it contradicts, -1 for none
 
@@ -187,18 +191,23 @@ def _shared(row, address, counts, table, stamp, least):
 
 
 @njit(nogil=True)
-def _speaks_against(one, two, guard, strengths, numbers, words, languages):
+def _speaks_against(one, two, guard, strengths, numbers, words, edges, asks, languages):
     if languages[one] != languages[two] and languages[one] and languages[two]:
         return True
     if not guard:
         return False
-    return strengths[one] != strengths[two] or (words[one] == words[two] and numbers[one] != numbers[two])
+    return (
+        strengths[one] != strengths[two]
+        or (words[one] == words[two] and numbers[one] != numbers[two])
+        or (edges[one] != edges[two] and edges[one] and edges[two])
+        or (asks[one] != asks[two] and asks[one] and asks[two])
+    )
 
 
 @njit(nogil=True)
 def _compare(
     one, two, noted, threshold, guard, table, stamp,
-    whole, strengths, numbers, words, languages, answers, address, counts,
+    whole, strengths, numbers, words, edges, asks, languages, answers, address, counts,
 ):  # fmt: skip
     """(verdict, similarity, whether `one` is noted in the table now, table)."""
     if whole[one, 0] == whole[two, 0] and whole[one, 1] == whole[two, 1]:
@@ -207,7 +216,7 @@ def _compare(
         fewer, more = min(counts[one], counts[two]), max(counts[one], counts[two])
         if fewer < threshold * more or fewer == 0:
             return _APART, 0.0, noted, table
-        if _speaks_against(one, two, guard, strengths, numbers, words, languages):
+        if _speaks_against(one, two, guard, strengths, numbers, words, edges, asks, languages):
             return _APART, 0.0, noted, table
         if not noted:
             table = _note(one, address, counts, table, stamp)
@@ -234,7 +243,7 @@ def _contradict(against, one, two):
 @njit(cache=True, nogil=True)
 def _join(
     keys, rows, parent, against, threshold, guard, fixed,
-    whole, strengths, numbers, words, languages, answers, address, counts,
+    whole, strengths, numbers, words, edges, asks, languages, answers, address, counts,
 ):  # fmt: skip
     table = np.zeros(1 << 12, np.uint64)
     stamp = np.uint64(0)
@@ -261,7 +270,7 @@ def _join(
                         continue
                     verdict, _, noted, table = _compare(
                         leader, row, noted, threshold, guard, table, stamp,
-                        whole, strengths, numbers, words, languages, answers, address, counts,
+                        whole, strengths, numbers, words, edges, asks, languages, answers, address, counts,
                     )  # fmt: skip
                     if verdict == _COPY:
                         one, two = _find(parent, leader), _find(parent, row)
@@ -280,7 +289,7 @@ def _join(
 @njit(cache=True, nogil=True)
 def _visit(
     rows, roots, copy_of, similarity, against, threshold, guard, fixed,
-    whole, strengths, numbers, words, languages, answers, address, counts,
+    whole, strengths, numbers, words, edges, asks, languages, answers, address, counts,
 ):  # fmt: skip
     """`rows` family by family, in order. Each row still there when its turn comes is kept and takes its copies out."""
     table = np.zeros(1 << 12, np.uint64)
@@ -301,7 +310,7 @@ def _visit(
                 if not fixed[row]:
                     verdict, similar, noted, table = _compare(
                         kept, row, noted, threshold, guard, table, stamp,
-                        whole, strengths, numbers, words, languages, answers, address, counts,
+                        whole, strengths, numbers, words, edges, asks, languages, answers, address, counts,
                     )  # fmt: skip
                 if verdict == _COPY:
                     copy_of[row] = kept

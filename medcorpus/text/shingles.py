@@ -17,6 +17,10 @@ one: numbers before a unit, words with digits in them (CD4, B12), numbers with a
 999,999 that are no year. `numbers` is the multiset of all numbers, `words` the sequence of everything else: equal
 words with other numbers are another text however long. Multisets are sums of hashes.
 
+*Edges.* A text of fewer than SHORT tokens is about what its first or last words say: "Ribavirin: recommended in the
+guideline for" is not "Umifenovir: recommended in the guideline for", although shingles count a word at the edge less
+than one inside. `edges` is a hash of the first and the last four tokens of such a text, 0 for longer ones.
+
 Every hash is made from a seed and SCHEME; who compares hashes has to compare those first.
 """
 
@@ -45,6 +49,9 @@ _MANY = 0x110000  # a folded value from here on stands for several code points
 _MULTIPLY = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
 _BASE = np.uint64(0xD6E8FEB86659FD93)
 _MIX1, _MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64 (Steele et al. 2014)
+
+SHORT = 64
+_EDGE = 4
 
 UNITS = """
 mg g kg mcg µg ug ng l dl cl ml µl ul mmol µmol umol nmol mol meq iu ui ie me u units unit mm cm m mmhg kcal kj ppm
@@ -75,6 +82,7 @@ class Shingles:
     strengths: np.ndarray  # uint64, 0 when there are none; so are the next two
     numbers: np.ndarray
     words: np.ndarray
+    edges: np.ndarray
     tokens: np.ndarray  # int32
 
 
@@ -281,6 +289,8 @@ def _walk(data, offsets, kinds, folds, many, width, seed, units):
     strengths = np.zeros(rows, np.uint64)
     numbers = np.zeros(rows, np.uint64)
     words = np.zeros(rows, np.uint64)
+    edges = np.zeros(rows, np.uint64)
+    last = np.zeros(_EDGE, np.uint64)
     tokens = np.zeros(rows, np.int32)
     starts = np.zeros(rows + 1, np.int64)
     values = np.empty(1024 + (offsets[rows] - offsets[0]) // 4, np.uint32)
@@ -315,6 +325,7 @@ def _walk(data, offsets, kinds, folds, many, width, seed, units):
             stamp = np.uint64(1)
         ring[:] = 0
         count, slot = 0, 0
+        edge = seed
         rolling = np.uint64(0)
         one, two = seed, ~seed
         said = seed
@@ -341,6 +352,10 @@ def _walk(data, offsets, kinds, folds, many, width, seed, units):
             one ^= one >> np.uint64(32)
             two = (two + hashed) * _BASE
             two ^= two >> np.uint64(31)
+            if count < SHORT:
+                if count < _EDGE:
+                    edge = (edge ^ hashed) * _MULTIPLY
+                last[count % _EDGE] = hashed
             rolling = rolling * _BASE + hashed - ring[slot] * top
             ring[slot] = hashed
             slot = slot + 1 if slot + 1 < width else 0
@@ -366,6 +381,10 @@ def _walk(data, offsets, kinds, folds, many, width, seed, units):
         whole[row, 0] = _mix(one + np.uint64(count))
         whole[row, 1] = _mix(two + np.uint64(count))
         words[row] = _mix(said)
+        if _EDGE < count < SHORT:
+            for back in range(_EDGE):
+                edge = (edge ^ last[(count - 1 - back) % _EDGE]) * _MULTIPLY
+            edges[row] = _mix(edge)
         tokens[row] = count
         starts[row + 1] = put
-    return values[:put].copy(), starts, whole, strengths, numbers, words, tokens
+    return values[:put].copy(), starts, whole, strengths, numbers, words, edges, tokens

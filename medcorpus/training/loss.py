@@ -79,7 +79,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (tokens * scale).sum(), tokens
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:
         hidden, weight = ctx.saved_tensors
         hidden = None if hidden is None else hidden * grad
         weight = None if weight is None else (weight * grad).to(ctx.dtype)

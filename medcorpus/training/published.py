@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Qwen2Config, Qwen2MoeConfig
+from transformers import PreTrainedConfig, Qwen2Config
 
 from medcorpus.core.errors import Fatal, Missing
 from medcorpus.training import upcycle, weights
@@ -74,7 +74,7 @@ def import_published(
 
 def _config(
     theirs: dict[str, Any], moe: list[int], count: int, shared: bool, experts: list[str], languages: dict[str, int]
-) -> Qwen2MoeConfig:
+) -> PreTrainedConfig:
     """Their settings under the names of the stock architecture, read as the Qwen2 that theirs extends."""
     own = {"model_type", "architectures", "auto_map", "transformers_version", "mlp_only_layers", "num_experts"}
     qwen2 = Qwen2Config(**{key: value for key, value in theirs.items() if key not in own})

@@ -6,7 +6,7 @@ Work done twice because of gradient checkpointing is not counted, so MFU compare
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,50 +60,46 @@ def flops_per_token(model: nn.Module, context: float, scored: float = 1.0) -> Fl
     context: how many tokens a token sees on average, itself included: (S + 1) / 2 for a document of S tokens; for
     packed rows the mean over documents, weighted by tokens. scored: share of tokens that go through the head. A matrix
     costs its forward again for its own gradient if it is trained, and again for that of its input if anything before
-    it is.
+    it is. LoRA on experts costs once a step, not once a token: what is counted for it is too much.
     """
     config = model.config
     forward = training = 0.0
     flows = _trained(model.get_input_embeddings())  # whether a gradient goes into what was computed so far
 
-    def count(cost: float, *modules: nn.Module) -> None:
+    def count(share: float, *modules: nn.Module) -> None:
+        """Matrices side by side, of which a token passes through `share`."""
         nonlocal forward, training, flows
-        trained = any(map(_trained, modules))
-        forward, training = forward + cost, training + cost * (1 + flows + trained)
-        flows |= trained
+        numbers, trained = (2 * share * sum(map(of, modules)) for of in (_numbers, _trained_numbers))
+        forward, training = forward + numbers, training + numbers * (1 + flows) + trained
+        flows |= any(map(_trained, modules))
 
     for layer in model.get_decoder().layers:
         attention, mlp = layer.self_attn, layer.mlp
         flows |= _trained(layer.input_layernorm)
-        into = [attention.q_proj, attention.k_proj, attention.v_proj]
-        count(sum(2 * _numbers(part) for part in into), *into)
+        count(1, attention.q_proj, attention.k_proj, attention.v_proj)
         scores = 4 * config.num_attention_heads * attention.head_dim * context
         forward, training = forward + scores, training + scores * (3 if flows else 1)
-        count(2 * _numbers(attention.o_proj), attention.o_proj)
+        count(1, attention.o_proj)
         flows |= _trained(layer.post_attention_layernorm)
         if not hasattr(mlp, "experts"):
-            _count_ffn(count, _numbers(mlp), mlp)
+            count(1, mlp.gate_proj, mlp.up_proj)
+            count(1, mlp.down_proj)
             continue
-        before, share = flows, config.num_experts_per_tok / config.num_experts
-        for name in ("gate", "experts", "shared_expert", "shared_expert_gate"):  # side by side too
+        before, used = flows, config.num_experts_per_tok / config.num_experts
+        for name, share in ("gate", 1), ("experts", used), ("shared_expert", 1), ("shared_expert_gate", 1):
             part = getattr(mlp, name, None)
-            if part is not None:
-                flows = before
-                used = _numbers(part) * (share if name == "experts" else 1)
-                if "gate" in name:
-                    count(2 * used, part)
-                else:
-                    _count_ffn(count, used, part)
+            if part is None:
+                continue
+            flows = before  # they work side by side
+            if "gate" in name:
+                count(share, part)
+            else:  # gate and up, two thirds of an FFN, then down
+                count(share * 2 / 3, part)
+                count(share / 3, part)
         flows = before or _trained(mlp)
     flows |= _trained(model.get_decoder().norm)
-    count(2 * scored * _numbers(model.get_output_embeddings()), model.get_output_embeddings())
+    count(scored, model.get_output_embeddings())
     return Flops(forward, training)
-
-
-def _count_ffn(count: Callable[..., None], numbers: float, module: nn.Module) -> None:
-    """Gate and up, then down: two thirds and one third."""
-    count(4 / 3 * numbers, module)
-    count(2 / 3 * numbers, module)
 
 
 def memory(model: nn.Module, tokens: int, size: int = 2, every: int = 0, held: int | None = None) -> dict[str, int]:
@@ -193,6 +189,10 @@ def seconds(tokens: int, flops: float, peak: float, mfu: float) -> float:
 
 def _numbers(module: nn.Module) -> int:
     return sum(weight.numel() for weight in module.parameters() if weight.ndim > 1)
+
+
+def _trained_numbers(module: nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters() if weight.ndim > 1 and weight.requires_grad)
 
 
 def _trained(module: nn.Module) -> bool:

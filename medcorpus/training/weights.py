@@ -18,7 +18,7 @@ from medcorpus.core.errors import Fatal, Missing
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-SHARD = 4 << 30  # bytes a file; also the most that lies in memory while writing
+SHARD = 2 << 30  # bytes a file; also the most that lies in memory while writing
 # What comes along from a base besides its weights. No code: a model that needs its own is not for us.
 BESIDE = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template*", "generation_config.json")  # fmt: skip # noqa: E501
 

@@ -1,5 +1,6 @@
 """Near-duplicates over days: slices, indexes, kills in each phase, other workers, the command on files."""
 
+import contextlib
 import json
 import os
 import random
@@ -161,7 +162,8 @@ def killed_in(folder: Path, phase: str, share: float, lasts: float) -> bool:
             break
     time.sleep(share * lasts)
     running = process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     return running
 

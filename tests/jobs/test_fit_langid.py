@@ -12,8 +12,8 @@ from medcorpus.jobs import fit_langid
 from medcorpus.jobs.fit_langid import (
     JUNK,
     check_weights,
+    collect,
     fit,
-    from_sib_and_udhr,
     main,
     middle,
     read_labelled,
@@ -152,8 +152,8 @@ def test_training_lines():
     lines += [("cos_Latn", f"Una frebba {i} dopu à a ghjurnata") for i in range(5)] + [("lat_Latn", "123")]
     made = training_lines(lines, seed=1, augment=2, junk=30)
     count = Counter(label for label, _ in made)
-    assert count["eng_Latn"] == 40 * 3
-    assert count["cos_Latn"] == 5 * 3  # the median class is as small as this one
+    assert count["eng_Latn"] == 40 * (1 + 2 * fit_langid.MISSION_BOOST)
+    assert count["cos_Latn"] == 5 * (1 + 2 * fit_langid.MISSION_BOOST)  # the median class is as small as this one
     assert "lat_Latn" not in count  # no letters: a rule decides
     assert 80 <= count["zxx"] <= 90
     assert made == training_lines(lines, seed=1, augment=2, junk=30)
@@ -163,6 +163,9 @@ def test_training_lines():
         [*lines[:41], *(("fra_Latn", f"fièvre {i} le soir") for i in range(40))], seed=1, augment=2, junk=0
     )
     assert Counter(label for label, _ in rare)["cos_Latn"] == 1 + 2 * fit_langid.RARE_BOOST
+    far = [*lines[:40], *(("fra_Latn", f"fièvre {i} le soir") for i in range(40)), ("haw_Latn", "ka poʻe kānaka")]
+    made = Counter(label for label, _ in training_lines(far, seed=1, augment=2, junk=0))
+    assert made["haw_Latn"] == 1 + 2 * fit_langid.NEIGHBOUR_BOOST, "no language of the mission"
 
 
 @pytest.mark.parametrize("kind", JUNK)
@@ -189,37 +192,46 @@ def sources(tmp_path):
         with gzip.open(sib / f"{name}.tsv.gz", "wt", encoding="utf-8") as stream:
             stream.write(f"index_id\tcategory\ttext\n7\thealth\t{text}\n8\thealth\t{text}\n")
     rows = [
-        ("eng", "eng", "Latn", 5), ("cmn_hans", "cmn", "Hans", 4), ("lat", "lat", "Latn", 4),
-        ("bad", "eng", "Latn", 2), ("rus", "rus", "Cyrl", 5), ("gone", "cos", "Latn", 4),
+        ("eng", "eng", "Latn", 5), ("cmn_hans", "cmn", "Hans", 4), ("lat", "lat", "Latn", 4), ("bad", "eng", "Latn", 2),
+        ("haw", "haw", "Latn", 2), ("few", "mah", "Latn", 4), ("lana", "kkh", "Lana", 4), ("cnr", "cnr", "Latn", 4),
+        ("gone", "cos", "Latn", 4),
     ]  # fmt: skip
     entries = [f"<udhr f='{f}' iso639-3='{c}' iso15924='{s}' stage='{g}'/>" for f, c, s, g in rows]
     (udhr / "index.xml").write_text(f"<udhrs>{''.join(entries)}</udhrs>")
     for f, *_ in rows[:-1]:
+        articles = "".join(
+            f'<article number="{n}"><title>{n}</title><para>  right {n} of\n {f} </para></article>'
+            for n in (range(1, 31) if f != "few" else range(1, 9))
+        )
         (udhr / f"udhr_{f}.xml").write_text(
             '<udhr xmlns="http://www.unhchr.ch/udhr"><note><para>edition</para></note><title>Article 1</title>'
-            f"<article><para>  right of\n {f} </para><para/><para>1.</para></article></udhr>"
+            f"<preamble><para>before {f}</para><para/><para>1.</para></preamble>{articles}</udhr>"
         )
     return sib, udhr
 
 
 def test_collecting(sources, tmp_path, capsys):
-    out = tmp_path / "train.tsv"
-    assert from_sib_and_udhr(*sources, out) == {"eng_Latn": 2, "lat_Latn": 1, "zho_Hans": 2}
-    assert out.read_text(encoding="utf-8").splitlines() == [
-        'eng_Latn\tHe said "go',
-        "eng_Latn\tright of eng",
-        "lat_Latn\tright of lat",
-        "zho_Hans\t你好",
-        "zho_Hans\tright of cmn_hans",
-    ]
+    out, held, lists = tmp_path / "train.tsv", tmp_path / "held.tsv", tmp_path / "lists"
+    lists.mkdir()
+    (lists / "lat.txt").write_text("# mine\nfebris | febr*\ncor\ntussis\npulmo\n")
+    (lists / "deu.txt").write_text("Leber\n")
+    counts = collect(*sources, out, heldout_tsv=held, terms_dir=lists)
+    assert counts == {"eng_Latn": 27, "haw_Latn": 31, "lat_Latn": 33, "zho_Hans": 27}
+    lines = out.read_text(encoding="utf-8").splitlines()
+    assert lines[:3] == ['eng_Latn\tHe said "go', "eng_Latn\tbefore eng", "eng_Latn\tright 1 of eng"]
+    assert {"lat_Latn\tfebris, cor, tussis", "lat_Latn\tpulmo"} <= set(lines)
+    assert not any("right 26 of eng" in line or "edition" in line or "of bad" in line for line in lines)
+    kept = held.read_text(encoding="utf-8").splitlines()
+    assert kept[:5] == [f"eng_Latn\tright {number} of eng" for number in range(26, 31)]
+    assert {line.partition("\t")[0] for line in kept} == {"eng_Latn", "zho_Hans"}, "where there is other text"
     main(["collect", *map(str, sources), str(tmp_path / "again.tsv")])
-    assert (tmp_path / "again.tsv").read_bytes() == out.read_bytes()
-    assert json.loads(capsys.readouterr().out)["zho_Hans"] == 2
+    assert "right 26 of eng" in (tmp_path / "again.tsv").read_text(), "nothing held back, nothing lost"
+    assert json.loads(capsys.readouterr().out)["zho_Hans"] == 32
 
 
 def test_collecting_from_the_wrong_folder(sources, tmp_path):
     with pytest.raises(Fatal, match=r"train\.tsv\.gz"):
-        from_sib_and_udhr(tmp_path, sources[1], tmp_path / "out.tsv")
+        collect(tmp_path, sources[1], tmp_path / "out.tsv")
 
 
 def test_flags_are_the_keywords_of_fit(monkeypatch, tmp_path, capsys):

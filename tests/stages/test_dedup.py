@@ -175,7 +175,7 @@ def corpus(seed, sentences=SENTENCES, documents=25, length=60):
 @pytest.mark.parametrize("threshold", [0.7, 0.8])
 def test_near_pairs_end_in_one_family(threshold):
     texts, languages = corpus(1)
-    rows = run(records(texts, language=languages), stage=stage(threshold=threshold, numeric_guard=False))
+    rows = run(records(texts, language=languages), stage=stage(threshold=threshold, guard=False))
     check_dropped(rows, threshold)
     pairs = found = 0
     grams = [said(row["text"])[1] for row in rows]
@@ -234,7 +234,7 @@ def test_two_strengths_both_stay_also_through_a_third_copy():
             of = by_text[text]["dedup_duplicate_of"]
             assert of is None or next(row for row in rows if row["id"] == of)["text"] not in (low, high)
             assert of is None
-    assert sum(kept(run(records([low, high]), stage=stage(numeric_guard=False)))) == 1
+    assert sum(kept(run(records([low, high]), stage=stage(guard=False)))) == 1
 
 
 @pytest.mark.parametrize("digits", ["500 850", "५०० ८५०", "٥٠٠ ٨٥٠", "๕๐๐ ๘๕๐"])
@@ -252,6 +252,31 @@ def test_parallel_leaflets_are_no_copies():
     assert sum(kept(run(records([text, near], language=["bos", "hrv"])))) == 2
     assert sum(kept(run(records([text, near], language=["bos", "und"])))) == 1
     assert sum(kept(run(records([text, text.upper()], language=["bos", "hrv"])))) == 1
+
+
+TEMPLATE = (
+    "{}: recommended for the treatment of the disease in the seventh edition of the guideline of the ministry of health"
+)
+
+
+@pytest.mark.parametrize("second", ["Umifenovir", "The new drug Umifenovir"])
+def test_short_texts_that_begin_with_another_subject_stay(second):
+    texts = [TEMPLATE.format("Ribavirin"), TEMPLATE.format(second), "It is " + TEMPLATE.format("x")[3:]]
+    assert sum(kept(run(records(texts)))) == 3
+    tails = [" ".join(reversed(text.split())) for text in texts]
+    assert sum(kept(run(records(tails)))) == 3
+    assert sum(kept(run(records(texts), stage=stage(guard=False)))) < 3
+
+
+def test_one_answer_to_two_questions_stays_twice():
+    answer = LEAFLET.format(name="Metformin", dose=500) * 2
+    asked = ["Is cystinuria inherited?", "Is galactosemia inherited?", "is cystinuria inherited"]
+    turns = [[{"role": "user", "content": q}, {"role": "assistant", "content": answer}] for q in asked]
+    rows = run(records([f"{q}\n\n{answer}" for q in asked], turns=turns, kind="qa"))
+    assert sum(kept(rows)) == 2 and rows[0]["dedup_family"] == rows[2]["dedup_family"] is not None
+    items = [mcqa(["A"]) | {"question": q} for q in asked]
+    rows = run(records([f"{q}\n\n{answer}" for q in asked], mcqa=items, kind="mcqa"))
+    assert sum(kept(rows)) == 2
 
 
 def test_the_good_copy_of_a_cluster_stays():
@@ -298,7 +323,8 @@ QUESTION = (
 
 
 def test_near_questions_with_other_answers_are_flagged():
-    texts = [QUESTION, QUESTION.replace("painful swollen", "swollen painful"), QUESTION + " Choose one."]
+    turned = QUESTION.replace("painful swollen", "swollen painful")
+    texts = [QUESTION, turned, turned.replace("for two days", "for some days")]
     rows = run(records(texts, mcqa=[mcqa(["A"]), mcqa(["B"]), mcqa(["B"])], kind="mcqa"), stage=stage(threshold=0.5))
     assert rows[0]["dedup_duplicate_of"] is None and rows[0]["dedup_contradicts"]
     assert kept(rows).count(False) == 1 and rows[1]["dedup_family"] == rows[2]["dedup_family"]
@@ -410,7 +436,7 @@ def test_exported_lsh_answers_datasketch(tmp_path):
     from medcorpus.text.shingles import shingles
 
     texts, _ = corpus(3, documents=2)
-    rows = run(records(texts), stage=stage(export_lsh=str(tmp_path / "lsh.pickle"), numeric_guard=False))
+    rows = run(records(texts), stage=stage(export_lsh=str(tmp_path / "lsh.pickle"), guard=False))
     with (tmp_path / "lsh.pickle").open("rb") as file:
         lsh = pickle.load(file)
     found = shingles(pa.array(texts))
@@ -432,5 +458,5 @@ def test_contract():
 def test_seeds_agree_on_what_is_far_and_near():
     texts, languages = corpus(4, documents=6)
     batch = records(texts, language=languages)
-    one, two = (run(batch, stage=stage(seed=seed, numeric_guard=False)) for seed in (1, 2))
+    one, two = (run(batch, stage=stage(seed=seed, guard=False)) for seed in (1, 2))
     assert np.mean(np.array(kept(one)) == np.array(kept(two))) > 0.97

@@ -75,7 +75,7 @@ def test_recall_and_soundness(corpus, threshold):
     texts, languages, grams = corpus
     assert len(texts) >= DOCUMENTS and len(set(languages)) >= 12
     batch = records(texts, language=languages)
-    rows = run(batch.slice(0, 2000), batch.slice(2000), stage=stage(threshold=threshold, numeric_guard=False))
+    rows = run(batch.slice(0, 2000), batch.slice(2000), stage=stage(threshold=threshold, guard=False))
     near = pairs(grams, languages, threshold)
     wanted = [pair for pair, similarity in near.items() if similarity >= threshold + 0.1]
     together = sum(rows[a]["dedup_family"] == rows[b]["dedup_family"] is not None for a, b in wanted)

@@ -37,8 +37,9 @@ def test_operations_are_what_torch_counts(name, what):
     with FlopCounterMode(display=False) as backward:
         total.backward()
     found = sizes.flops_per_token(model, context=16)  # eager attention computes the masked half too
-    assert found.forward == pytest.approx(forward.get_total_flops() / 32, rel=1e-9)
-    assert found.training == pytest.approx((forward.get_total_flops() + backward.get_total_flops()) / 32, rel=1e-9)
+    counted = forward.get_total_flops() / 32, (forward.get_total_flops() + backward.get_total_flops()) / 32
+    angles = model.model.layers[0].self_attn.head_dim  # older transformers get them by a product of matrices
+    assert found == pytest.approx(counted, rel=1e-9, abs=angles)
 
 
 def test_full_training_is_three_times_forward_and_scoring_less_costs_less():
@@ -47,6 +48,19 @@ def test_full_training_is_three_times_forward_and_scoring_less_costs_less():
     assert found.training == pytest.approx(3 * found.forward)
     half = sizes.flops_per_token(model, context=8.5, scored=0.5)
     assert found.forward - half.forward == pytest.approx(32 * 96)
+
+
+def test_adapters_cost_no_gradient_of_what_they_adapt():
+    model = precision.trainable(tiny.model(tiny.DENSE["llama"]()), "lora", rank=4)
+    model.set_attn_implementation("eager")
+    with FlopCounterMode(display=False) as forward:
+        total = model(input_ids=tiny.ids(2, 16)).logits.sum()
+    with FlopCounterMode(display=False) as backward:
+        total.backward()
+    found = sizes.flops_per_token(model, context=16)
+    assert found.forward == pytest.approx(forward.get_total_flops() / 32, rel=1e-2)
+    assert found.training == pytest.approx((forward.get_total_flops() + backward.get_total_flops()) / 32, rel=2e-2)
+    assert sizes.memory(model, 32)["gradients"] == 2 * sum(w.numel() for w in model.parameters() if w.requires_grad)
 
 
 @pytest.mark.parametrize("experts", [0, 7])
