@@ -7,6 +7,7 @@ accelerate knows no CPU, where we test it, and mends tied weights by their names
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -21,7 +22,8 @@ class Devices:
     """What the loop needs to know of the device it is on, and of the others."""
 
     def __init__(self, cpu: bool = False):
-        self._state = PartialState(cpu=cpu)
+        # Evaluation is the first process's; the others wait for it, however long the exam is.
+        self._state = PartialState(cpu=cpu, timeout=timedelta(days=1))
         self.device: torch.device = self._state.device
         self.rank: int = self._state.process_index
         self.world: int = self._state.num_processes

@@ -304,7 +304,7 @@ def _due(step: int, every: int) -> bool:
 
 
 def _experts(counts: routing.Counts) -> dict[str, Any]:
-    """Shares over all layers, on this device: work of each expert, own expert as free first choice, forced; mean entropy in nats."""
+    """Over all layers, on this device: shares of work, of own expert first and free, of forced; entropy in nats."""
     used, tokens, known = counts.used.sum(axis=(0, 1)), counts.tokens.sum(), max(1, counts.known.sum())
     return {
         "used": {str(expert): float(share) for expert, share in enumerate(used / max(1, used.sum()))},

@@ -115,6 +115,8 @@ def tuned(prepared: Prepared, step: Step, out: Path, devices: Devices, accepted:
         restore(out / "checkpoints" / loop.best["checkpoint"], loop.objective, loop.optimizer)
     made = {"digest": digest(loop.stock), **figures}
     hand_over(loop, prepared.model_before(step), out / "model")
+    if devices.first:
+        checkpoint.prune(out / "checkpoints", 1, loop.best["checkpoint"] or None)
     return made
 
 
