@@ -26,7 +26,7 @@ check: $(STAMP) ## lint, types, import contracts
 accept: $(STAMP) ## long matrices: kills, faults, scale; prints tables
 	$(BIN)/pytest -m accept -rA -s
 
-bench: $(STAMP) ## speed on this machine
+bench: $(STAMP) ## medcorpus beside its peers on this machine (an hour)
 	$(BIN)/python -m benchmarks
 
 fix: $(STAMP) ## let ruff mend what it can

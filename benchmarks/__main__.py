@@ -1,87 +1,230 @@
-"""`python -m benchmarks`: the whole recipe over real text, its MB/s, and where the time goes.
+"""`python -m benchmarks [ROW ...]`: medcorpus beside its peers, same work, same corpus, same run.
 
-How it is measured: `medcorpus build benchmarks/real.yaml` as a whole process, start-up included, into an empty
-folder, three times after one warm-up (which compiles kernels and fills the page cache); medians. Megabytes are
-those of the records' text after reading, so compression of the input flatters nobody. Seconds of a step are
-summed over workers.
+    --mb 138 --big 1104   size of the corpus that everybody gets, and of the one that only we do (0: leave it out)
+    --from FOLDER         sentences from any folder of text instead of the real data
+    --runs 3              each command so often, in turn; medians are shown
+    --only-us             leave the peers out
+    --out FOLDER          where corpus, scratch and `results.json` go (default: a temporary folder)
+    --readme              write the tables into README.md
+
+Rows: dedup, quality, langid, terms, pipeline, big, kernels, agreement; all when none is named. Every figure is of a
+whole process, start-up and files included; rows that say `kernel` are processor time on one core, from Arrow to the
+answer. Peers have to be installed first (`python -m benchmarks.environments`); those that are not are left out, and
+said so. Not tests: nothing here fails; the bars are printed beside the figures.
 """
 
+import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from benchmarks import corpus, environments, kernels
+from benchmarks.measure import Run, run
+from benchmarks.table import Row, markdown
+
 HERE = Path(__file__).parent
-RUNS = 3
+SCRIPTS = HERE / "peers"
+MEDCORPUS = [sys.executable, "-m", "medcorpus"]
 
 
-def build(data: str) -> tuple[float, dict]:
-    """One build into an empty folder: wall seconds and its report."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "medcorpus", "build", str(HERE / "real.yaml"), "--json"],
-            cwd=folder,
-            env=os.environ | {"MEDCORPUS_DATA": data},
-            capture_output=True,
-            text=True,
-        )
-        seconds = time.perf_counter() - started
-        if done.returncode:
-            sys.exit(done.stderr)
-        report = json.loads(done.stdout)
-        report["text_mb"] = text_mb(Path(folder) / "runs/real", report)
-        return seconds, report
+class Bench:
+    """A corpus, a folder to work in, and the rows so far."""
+
+    SCRIPTS = SCRIPTS
+
+    def __init__(self, out: Path, given: argparse.Namespace):
+        self.out, self.given = out, given
+        self.corpus = out / f"corpus-{given.mb}"
+        self.rows: list[Row] = []
+        self.megabytes = 0.0
+        self.agreed = ""
+
+    def prepare(self) -> None:
+        """Write the corpus; run ours once, so that kernels are compiled and the file cache is warm."""
+        self.megabytes = self.make(self.given.mb, self.corpus)
+        run(self.ours("pipeline", self.corpus), self.fresh(), {"CORPUS": str(self.corpus)})
+
+    def make(self, megabytes: int, folder: Path) -> float:
+        """Write a corpus unless it is there; megabytes of text."""
+        note = folder.with_name(f"{folder.name}.json")
+        if not note.exists():
+            count, size = corpus.make(folder, megabytes, self.given.folder)
+            note.write_text(json.dumps({"documents": count, "bytes": size}))
+        return json.loads(note.read_text())["bytes"] / 1e6
+
+    def fresh(self, name: str = "scratch") -> Path:
+        """An empty folder."""
+        shutil.rmtree(self.out / name, ignore_errors=True)
+        (self.out / name).mkdir(parents=True)
+        return self.out / name
+
+    def ours(self, recipe: str, data: Path, *more: str) -> list[str]:
+        return [*MEDCORPUS, "build", str(HERE / f"{recipe}.yaml"), *more]
+
+    def peer(self, name: str, *command: object) -> tuple[str, list[str]] | None:
+        """(what is run, command) in a peer's environment; None when it is not installed."""
+        if self.given.only_us or not environments.python(name).exists():
+            return None
+        return environments.version(name), [str(environments.python(name)), *map(str, command)]
+
+    def compare(self, work: str, contenders: dict[str, list[str]], data: Path, bars: dict[str, float]) -> None:
+        """Run everybody in turn and note a row each; the first is ours."""
+        runs: dict[str, list[Run]] = {name: [] for name in contenders}
+        for _ in range(self.given.runs):
+            for name, command in contenders.items():
+                folder = self.fresh()
+                command = [part.replace("OUT", str(folder / "out")) for part in command]
+                runs[name].append(run(command, folder, {"CORPUS": str(data), "HF_HUB_OFFLINE": "1"}))
+                print(f"{work}: {name}: {runs[name][-1].seconds:.1f} s", file=sys.stderr)
+        ours = statistics.median(one.seconds for one in next(iter(runs.values())))
+        size = self.make(0, data)
+        for name, made in runs.items():
+            median = statistics.median(one.seconds for one in made)
+            self.rows.append(
+                Row(
+                    work, name, [round(one.seconds, 2) for one in made], size / median,
+                    max(one.resident for one in made), max(one.anonymous for one in made),
+                    None if name.startswith("medcorpus") else median / ours, bars.get(name.split()[0]),
+                )
+            )  # fmt: skip
+
+    # -- rows -----------------------------------------------------------------------------------
+
+    def dedup(self) -> None:
+        found = {"medcorpus": self.ours("dedup", self.corpus)}
+        for made in (
+            self.peer(
+                "text-dedup", "-m", "text_dedup.minhash", "--path", "parquet", "--data_dir", self.corpus,
+                "--split", "train", "--cache_dir", "OUT-cache", "--output", "OUT", "--column", "text",
+                "--ngram", 5, "--threshold", 0.7, "--num_proc", 2,
+            ),
+            self.peer("datatrove", SCRIPTS / "datatrove_dedup.py", self.corpus, "OUT"),
+            self.peer("data-juicer", SCRIPTS / "data_juicer_dedup.py", self.corpus, "OUT"),
+        ):  # fmt: skip
+            found |= dict([made] if made else [])
+        bars = {"text-dedup": 14, "datatrove": 50, "py-data-juicer": 20}
+        self.compare("near-duplicate removal", found, self.corpus, bars)
+
+    def quality(self) -> None:
+        found = {"medcorpus": self.ours("quality", self.corpus)}
+        if made := self.peer("datatrove", SCRIPTS / "datatrove_quality.py", self.corpus, "OUT"):
+            found |= dict([made])
+        self.compare("quality rules", found, self.corpus, {"datatrove": 60})
+
+    def langid(self) -> None:
+        model = environments.lid176()
+        if model is None:
+            print("langid: lid.176.ftz is not there (python -m benchmarks.environments)", file=sys.stderr)
+            return
+        settings = ["--set", f"langid.model={model}", "--set", "langid.labels=lid176"]
+        found = {"medcorpus, lid.176": self.ours("langid", self.corpus, *settings, "--workers", "1")}
+        if made := self.peer("fasttext", SCRIPTS / "fasttext_langid.py", self.corpus, "OUT", model):
+            found[f"fastText, one process ({made[0]})"] = made[1]
+        if made := self.peer("datatrove", SCRIPTS / "datatrove_langid.py", self.corpus, "OUT", model):
+            found |= dict([made])
+        self.compare("language identification, lid.176.ftz", found, self.corpus, {"fastText,": 4})
+        default = {"medcorpus, its own model": self.ours("langid", self.corpus, "--workers", "1")}
+        self.compare("language identification, default", default, self.corpus, {})
+
+    def pipeline(self) -> None:
+        self.compare("whole text pipeline", {"medcorpus": self.ours("pipeline", self.corpus)}, self.corpus, {})
+        works = ("near-duplicate removal", "quality rules", "language identification, lid.176.ftz")
+        stages = [row for row in self.rows if row.who.startswith("datatrove") and row.work in works]
+        if len(stages) == len(works):
+            total = sum(row.median for row in stages)
+            ours = self.rows[-1].median
+            self.rows.append(
+                Row("whole text pipeline", f"{stages[0].who}, its three stages added up", [total],
+                    self.megabytes / total, 0, 0, total / ours, 40)
+            )  # fmt: skip
+
+    def big(self) -> None:
+        if not self.given.big:
+            return
+        data = self.out / f"corpus-{self.given.big}"
+        self.make(self.given.big, data)
+        found = {
+            "medcorpus": self.ours("dedup", data),
+            "medcorpus, one worker": self.ours("dedup", data, "--workers", "1"),
+        }
+        self.compare(f"near-duplicate removal, {self.given.big / 1000:.1f} GB", found, data, {})
+
+    def kernels(self) -> None:
+        self.rows += kernels.rows(self.corpus)
+
+    def terms(self) -> None:
+        made = kernels.terms(self.corpus, self.out)
+        if made is None:
+            return
+        row, file = made
+        self.rows.append(row)
+        if peer := self.peer("ahocorasick", SCRIPTS / "ahocorasick_terms.py", self.corpus, "OUT", file):
+            times = [float(run(peer[1], self.fresh()).output.split()[0]) for _ in range(self.given.runs)]
+            median = statistics.median(times)
+            size = self.megabytes / median
+            self.rows.append(Row(row.work, peer[0], times, size, 0, 0, median / row.median, 2.5))
+
+    def agreement(self) -> None:
+        from benchmarks import agreement
+
+        self.agreed = agreement.report(self)
 
 
-def text_mb(run: Path, report: dict) -> float:
-    """Megabytes of text that the sources brought."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    total = 0
-    for folder in (run / "private/steps").iterdir():
-        if folder.name.rsplit("-", 1)[0] in ("nigeria", "sib", "medqa", "rumed"):
-            for part in folder.glob("*.arrow"):
-                with pa.memory_map(str(part)) as stream, pa.ipc.open_stream(stream) as reader:
-                    total += sum(pc.sum(pc.binary_length(batch["text"])).as_py() or 0 for batch in reader)
-    return total / 1e6
+ROWS = ("dedup", "quality", "langid", "terms", "pipeline", "big", "kernels", "agreement")
 
 
 def main() -> None:
-    """Print the table."""
-    data = os.environ.get("MEDCORPUS_DATA") or str(HERE.parents[1] / "shared" / "data")
-    if not Path(data).is_dir():
-        sys.exit("set MEDCORPUS_DATA to a folder with the real data (see benchmarks/real.yaml)")
-    build(data)
-    runs = [build(data) for _ in range(RUNS)]
-    wall = statistics.median(seconds for seconds, _ in runs)
-    megabytes = runs[0][1]["text_mb"]
-    steps = [step["id"] for step in runs[0][1]["steps"]]
-    spent = {
-        step: statistics.median(next(s["seconds"] for s in report["steps"] if s["id"] == step) for _, report in runs)
-        for step in steps
-    }
-    peak = max(step["peak_mb"] for _, report in runs for step in report["steps"])
-    total = sum(spent.values())
-    cores = len(os.sched_getaffinity(0))
-    rows = sum(sum(s["account"]["created"].values()) for s in runs[0][1]["steps"] if not s["account"]["rows_in"])
-    print(
-        f"{rows:,} records, {megabytes:.1f} MB of text in 205 languages: **{wall:.1f} s, {megabytes / wall:.1f} MB/s**"
-    )
-    print(f"({cores} cores, {platform.machine()}, Python {platform.python_version()}; peak {peak} MiB a worker).\n")
-    print("| step | seconds, all workers | share | MB/s a core |\n|---|---:|---:|---:|")
-    for step, seconds in spent.items():
-        rate = (
-            f"{megabytes / seconds:.0f}" if seconds > 0.05 and step not in ("nigeria", "sib", "medqa", "rumed") else ""
-        )
-        print(f"| {step} | {seconds:.2f} | {seconds / total:.0%} | {rate} |")
-    print(f"| start-up, waiting | {max(0.0, wall * cores - total):.2f} | | |")
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", help=", ".join(ROWS))
+    parser.add_argument("--mb", type=int, default=138)
+    parser.add_argument("--big", type=int, default=1104)
+    parser.add_argument("--from", dest="folder")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only-us", action="store_true")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--readme", action="store_true")
+    given = parser.parse_args()
+    unknown = set(given.rows) - set(ROWS)
+    if unknown:
+        parser.error(f"no row {', '.join(sorted(unknown))} (there are {', '.join(ROWS)})")
+    with tempfile.TemporaryDirectory() as temporary:
+        out = (given.out or Path(temporary)).resolve()
+        out.mkdir(parents=True, exist_ok=True)
+        bench = Bench(out, given)
+        bench.prepare()
+        for name in ROWS:
+            if not given.rows or name in given.rows:
+                getattr(bench, name)()
+        machine = {
+            "processor": _processor(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
+            "system": platform.platform(), "load": os.getloadavg()[0], "corpus_mb": round(bench.megabytes, 1),
+        }  # fmt: skip
+        results = {"machine": machine, "rows": [row._asdict() for row in bench.rows]}
+        (out / "results.json").write_text(json.dumps(results, indent=1))
+        shown = "\n\n".join(filter(None, [markdown(machine, bench.rows), bench.agreed]))
+        print(shown)
+        if given.readme:
+            _into_readme(shown)
+
+
+def _into_readme(shown: str) -> None:
+    path = HERE.parent / "README.md"
+    before, _, rest = path.read_text("utf-8").partition("<!-- begin:speed -->\n")
+    _, _, after = rest.partition("<!-- end:speed -->")
+    path.write_text(f"{before}<!-- begin:speed -->\n{shown}\n<!-- end:speed -->{after}", "utf-8")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2MoeConfig
 
 from benchmarks.plain_loop import PlainLoop
-from medcorpus.training import attention, loss, precision, routing, sizes
+from medcorpus.training import attention, loss, precision, sizes
+from medcorpus.training.moe import routing
 
 SHAPES = {
     "toy": {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 4,

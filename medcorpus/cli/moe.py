@@ -28,7 +28,8 @@ def show(
 ) -> None:
     """The experts of a model, the languages that lead to them, its parameters and operations per token."""
     _installed()
-    from medcorpus.training import sizes, upcycle, weights
+    from medcorpus.training import sizes, weights
+    from medcorpus.training.moe import upcycle
 
     folder = weights.local(model)
     described, empty = upcycle.description(folder), sizes.empty(folder)
@@ -69,7 +70,7 @@ def add_expert(
     except UnknownLanguage as error:
         raise RecipeError(str(error)) from None
     _installed()
-    from medcorpus.training import experts, upcycle
+    from medcorpus.training.moe import experts, upcycle
 
     said = experts.add_expert(model, out, name, like, codes)
     _report(said, upcycle.parity(model, out) if parity else None, json)
@@ -94,7 +95,8 @@ def import_(
         found = {language.code: known.expert(language.code, map) for language in known}
         leads = {code: expert for code, expert in found.items() if expert is not None}
     _installed()
-    from medcorpus.training import published, weights
+    from medcorpus.training import weights
+    from medcorpus.training.moe import published
 
     _report(published.import_published(weights.local(model), out, names, leads), None, json)
 

@@ -14,7 +14,13 @@ from medcorpus.jobs import TRAINING
 
 def parts() -> dict[str, str]:
     """Name -> Markdown of every generated part."""
-    return {"commands": _commands(), "stages": _stages(), "parameters": _parameters(), "exits": _exits()}
+    return {
+        "commands": _commands(),
+        "stages": _stages(),
+        "parameters": _parameters(),
+        "bands": _bands(),
+        "exits": _exits(),
+    }
 
 
 def regenerate(text: str) -> str:
@@ -49,6 +55,12 @@ def _parameters() -> str:
             lines.append(f"| `{param['name']}` | {default} | {param['role']} | {param['meaning']} |")
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _bands() -> str:
+    rows = describe("dedup")["figures"]
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + "--:|" * len(rows[0])]
+    return "\n".join(lines + ["| " + " | ".join(row.values()) + " |" for row in rows])
 
 
 def _exits() -> str:

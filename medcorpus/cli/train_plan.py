@@ -23,8 +23,9 @@ def estimates(root: Path, device: str, mfu: float) -> list[dict[str, Any]]:
     import json
 
     from medcorpus.core.errors import RecipeError
-    from medcorpus.training import precision, sizes, upcycle
+    from medcorpus.training import precision, sizes
     from medcorpus.training.devices import Devices
+    from medcorpus.training.moe import upcycle
     from medcorpus.training.prepared import Prepared
     from medcorpus.training.reader import Reader
     from medcorpus.training.run import with_weights

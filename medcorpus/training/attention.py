@@ -23,16 +23,17 @@ VARLEN = "medcorpus_varlen"
 LARGEST_HEAD = 256  # of flash attention
 
 
-def install(model: nn.Module, kind: str = "auto") -> str:
+def install(model: nn.Module, kind: str = "auto", device: torch.device | str | None = None) -> str:
     """Choose how `model` attends inside documents; returns `block` or `varlen`.
 
-    `auto`: varlen where its kernel runs, else block. Raises ValueError for another name, or where varlen cannot run.
-    Generation and scoring with a cache need `block` (plain SDPA).
+    `auto`: varlen where its kernel runs, else block. device: where the model will work, if it is not there yet. Raises
+    ValueError for another name, or where varlen cannot run. Generation and scoring with a cache need `block`.
     """
     if kind not in ("auto", "block", "varlen"):
         raise ValueError(f"attention is auto, block or varlen, not '{kind}'")
-    reason = _no_kernel(model)
-    if kind == "varlen" and reason and next(model.parameters()).device.type != "cpu":
+    device = torch.device(device) if device is not None else next(model.parameters()).device
+    reason = _no_kernel(model, device)
+    if kind == "varlen" and reason and device.type != "cpu":
         raise ValueError(f"attention 'varlen' cannot run here: {reason}")
     chosen = kind if kind != "auto" else "block" if reason else "varlen"
     model.set_attn_implementation(VARLEN if chosen == "varlen" else "sdpa")
@@ -137,13 +138,13 @@ def _near(length: int, window: int, device: torch.device | str) -> Tensor:
     return place[None, :] > place[:, None] - window
 
 
-def _no_kernel(model: nn.Module) -> str:
-    """Why `varlen_attn` cannot run for `model`; empty when it can."""
+def _no_kernel(model: nn.Module, device: torch.device) -> str:
+    """Why `varlen_attn` cannot run for `model` on `device`; empty when it can."""
     weight, config = next(model.parameters()), model.config
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    if weight.device.type != "cuda":
+    if device.type != "cuda":
         return "it needs a CUDA device"
-    if torch.cuda.get_device_capability(weight.device) < (8, 0):
+    if torch.cuda.get_device_capability(device) < (8, 0):
         return "it needs an Ampere GPU or newer"
     if weight.dtype not in (torch.bfloat16, torch.float16):
         return f"it needs bf16 or fp16 weights, these are {weight.dtype}"

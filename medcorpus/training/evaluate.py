@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from medcorpus.core.errors import Fatal
-from medcorpus.training import routing
+from medcorpus.training.moe import routing
 from medcorpus.training.plan.items import Item
 
 Z95 = 1.959963984540054

@@ -21,10 +21,11 @@ from torch import Tensor, nn
 
 from medcorpus.core.errors import Fatal
 from medcorpus.core.log import event
-from medcorpus.training import attention, checkpoint, routing
+from medcorpus.training import attention, checkpoint
 from medcorpus.training.devices import Devices, restore, whole
 from medcorpus.training.log import Log, read_log
 from medcorpus.training.loss import Objective
+from medcorpus.training.moe import routing
 from medcorpus.training.reader import Batch, Reader
 
 

@@ -11,20 +11,10 @@ import torch
 
 from medcorpus.core.errors import Fatal, Missing
 from medcorpus.core.log import event
-from medcorpus.training import (
-    analysis,
-    attention,
-    base,
-    checkpoint,
-    evaluate,
-    precision,
-    routing,
-    sizes,
-    upcycle,
-    weights,
-)
+from medcorpus.training import attention, base, checkpoint, evaluate, precision, sizes, weights
 from medcorpus.training.devices import Devices, restore, whole
 from medcorpus.training.loop import Loop, Schedule, Tuning, digest
+from medcorpus.training.moe import analysis, routing, upcycle
 from medcorpus.training.plan.items import read_items
 from medcorpus.training.prepared import Prepared, Step
 from medcorpus.training.reader import Reader
@@ -156,7 +146,7 @@ def open_loop(prepared: Prepared, step: Step, out: Path, devices: Devices, accep
     _check_memory(model, micro_rows * reader.window, params, devices)
     kinds = {name: params["routing"][name] for name in ("train", "balance", "z", "language")}
     routing.install(model, routing.Routing(**kinds), reader.languages)
-    attention.install(model, params["attention"])
+    attention.install(model, params["attention"], devices.device)
 
     def optimizer(sharded: torch.nn.Module) -> torch.optim.Optimizer:
         groups = precision.groups(sharded, 1.0, params["weight_decay"], **params["rates"])

@@ -9,7 +9,8 @@ import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import fully_shard
 
-from medcorpus.training import attention, loss, precision, routing
+from medcorpus.training import attention, loss, precision
+from medcorpus.training.moe import routing
 from tests.training import tiny
 
 

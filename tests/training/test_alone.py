@@ -34,7 +34,8 @@ for module in pkgutil.walk_packages(medcorpus.training.__path__, "medcorpus.trai
 
 import torch
 from medcorpus.core.errors import Missing
-from medcorpus.training import analysis, attention, base, loss, precision, routing, sizes, tokenizer, upcycle, weights
+from medcorpus.training import attention, base, loss, precision, sizes, tokenizer, weights
+from medcorpus.training.moe import analysis, routing, upcycle
 
 out = Path(sys.argv[1])
 tokenizer.train(["take two tablets", "kunywa maji mengi"] * 9, out / "words", 300)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medcorpus.core.errors import Missing
-from medcorpus.training import analysis, routing
+from medcorpus.training.moe import analysis, routing
 from tests.training import tiny
 
 EXPERTS = ["sino", "bantu", "turkic"]

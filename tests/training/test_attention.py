@@ -118,3 +118,11 @@ def test_bad_input_says_what():
     attention.install(model, "varlen")
     with pytest.raises(ValueError, match=r"attention\.arguments"):
         model(tiny.ids())
+
+
+def test_where_the_kernel_cannot_run_it_says_why():
+    """Asked for a GPU while the model is still on the CPU: the answer is about the GPU."""
+    model = tiny.moe().bfloat16()
+    with pytest.raises(ValueError, match="'varlen' cannot run here: it needs a CUDA device"):
+        attention.install(model, "varlen", "meta")
+    assert attention.install(model, "auto", "meta") == "block" == attention.install(model, "auto", "cpu")

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from medcorpus.core.errors import Fatal
 from medcorpus.training import base, tokenizer
-from medcorpus.training.upcycle import Upcycling, parity, upcycle
+from medcorpus.training.moe.upcycle import Upcycling, parity, upcycle
 from tests.training import tiny  # noqa: F401 (one thread)
 
 TEXTS = [

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import training
 from benchmarks.plain_loop import PlainLoop
-from medcorpus.training import routing
+from medcorpus.training.moe import routing
 from tests.training import tiny
 
 ASKED = argparse.Namespace(size="toy", rows=1, length=64, steps=1, every=0)

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from medcorpus.core.errors import Fatal
-from medcorpus.training import routing
 from medcorpus.training.evaluate import batches, evaluate, laid_out, likelihoods, mask, wilson
+from medcorpus.training.moe import routing
 from medcorpus.training.plan.items import Item, read_items, write_items
 from tests.training.helpers import tiny
 

@@ -5,9 +5,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from medcorpus.core.errors import Fatal
-from medcorpus.training import routing, weights
-from medcorpus.training.experts import add_expert
-from medcorpus.training.upcycle import Upcycling, description, parity, upcycle
+from medcorpus.training import weights
+from medcorpus.training.moe import routing
+from medcorpus.training.moe.experts import add_expert
+from medcorpus.training.moe.upcycle import Upcycling, description, parity, upcycle
 from tests.training import tiny
 
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from medcorpus.core.errors import Fatal
-from medcorpus.training import attention, checkpoint, precision, routing
+from medcorpus.training import attention, checkpoint, precision
 from medcorpus.training.devices import Devices
 from medcorpus.training.log import read_log
 from medcorpus.training.loop import Loop, Schedule, Stopped, Tuning, digest
+from medcorpus.training.moe import routing
 from medcorpus.training.plan.build import Settings
 from tests.training.helpers import tiny
 from tests.training.test_build import prepared

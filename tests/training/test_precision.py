@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from medcorpus.core.errors import Fatal
-from medcorpus.training import loss, precision, routing
-from medcorpus.training.upcycle import Upcycling, upcycle
+from medcorpus.training import loss, precision
+from medcorpus.training.moe import routing
+from medcorpus.training.moe.upcycle import Upcycling, upcycle
 from tests.training import tiny
 
 

@@ -9,9 +9,10 @@ from transformers import AutoModelForCausalLM, Qwen2MoeForCausalLM
 
 from benchmarks.plain_loop import PlainLoop
 from medcorpus.core.errors import Fatal, Missing
-from medcorpus.training import routing, weights
-from medcorpus.training.published import KIND, import_published
-from medcorpus.training.upcycle import description
+from medcorpus.training import weights
+from medcorpus.training.moe import routing
+from medcorpus.training.moe.published import KIND, import_published
+from medcorpus.training.moe.upcycle import description
 from tests.training import tiny
 
 

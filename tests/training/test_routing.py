@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from medcorpus.training import loss, precision, routing, weights
-from medcorpus.training.upcycle import Upcycling, upcycle
+from medcorpus.training import loss, precision, weights
+from medcorpus.training.moe import routing
+from medcorpus.training.moe.upcycle import Upcycling, upcycle
 from tests.training import tiny
 
 

@@ -57,7 +57,9 @@ def test_optimizers_are_fresh_or_carried(rows, tmp_path):
 
 
 def test_the_best_weights_can_be_handed_over(rows, tmp_path):
-    best = ONE.replace("mix:", "heldout: 0.2, evaluate_every: 1, hand_over: best, keep_last: 1, epochs: 4, warmup: 1.0, mix:")
+    best = ONE.replace(
+        "mix:", "heldout: 0.2, evaluate_every: 1, hand_over: best, keep_last: 1, epochs: 4, warmup: 1.0, mix:"
+    )
     prepared, results = trained(rows, tmp_path, best.replace("lr: 1.0e-3", "lr: 10.0"))
     step = prepared.by_id["one"]
     judged = {line["step"]: line["heldout"]["loss"] for line in read_log(step.out / "log.jsonl") if "heldout" in line}

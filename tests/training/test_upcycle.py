@@ -8,8 +8,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, Qwen2MoeForCausalLM, Qwen3MoeForCausalLM
 
 from medcorpus.core.errors import Fatal, Missing
-from medcorpus.training import routing, weights
-from medcorpus.training.upcycle import Upcycling, description, experts_of, parity, upcycle
+from medcorpus.training import weights
+from medcorpus.training.moe import routing
+from medcorpus.training.moe.upcycle import Upcycling, description, experts_of, parity, upcycle
 from tests.training import tiny
 
 FAMILIES = Upcycling(["sino", "koreanic", "bantu"], {"zho": 0, "kor": 1, "swa": 2, "zul": 2})

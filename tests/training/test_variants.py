@@ -4,8 +4,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
-from medcorpus.training import loss, precision, routing, weights
-from medcorpus.training.upcycle import Upcycling, parity, upcycle
+from medcorpus.training import loss, precision, weights
+from medcorpus.training.moe import routing
+from medcorpus.training.moe.upcycle import Upcycling, parity, upcycle
 from tests.training import tiny
 
 NAMES, LANGUAGES = ["a", "b", "c"], {"fra": 0, "deu": 1, "swa": 2}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from medcorpus.core.errors import Missing
-from medcorpus.training.routing import Counts
+from medcorpus.training.moe.routing import Counts
 
 
 def shares(counts: Counts) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,8 @@ import torch
 from transformers import PreTrainedConfig, Qwen2Config
 
 from medcorpus.core.errors import Fatal, Missing
-from medcorpus.training import upcycle, weights
+from medcorpus.training import weights
+from medcorpus.training.moe import upcycle
 
 KIND = "upcycling-qwen2-moe"
 _EXPERT = re.compile(r"model\.layers\.(\d+)\.mlp\.experts\.(\d+)\.down_proj\.weight")

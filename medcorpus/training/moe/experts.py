@@ -14,7 +14,8 @@ import torch
 from transformers import AutoConfig
 
 from medcorpus.core.errors import Fatal, nearest
-from medcorpus.training import upcycle, weights
+from medcorpus.training import weights
+from medcorpus.training.moe import upcycle
 
 _ROUTER = re.compile(r"model\.layers\.\d+\.mlp\.gate\.weight")
 
