@@ -6,7 +6,7 @@ smaller than 1/256 of a weight, is kept in the optimizer's fp32 masters.
 """
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -91,6 +91,20 @@ def _lora(model: nn.Module, rank: int) -> nn.Module:
 def merged(model: nn.Module) -> nn.Module:
     """The stock model, adapters merged into its weights. Adapters on experts are not served as such anywhere."""
     return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+
+
+def filled(fresh: nn.Module, trained: nn.Module, gathered: Mapping[str, Tensor]) -> nn.Module:
+    """The stock model `fresh` with the weights `gathered` from the shards of `trained`; adapters are merged.
+
+    Raises Fatal when a weight has no place in it: nothing that was trained may be lost in silence.
+    """
+    adapted = getattr(trained, "peft_config", None)
+    if adapted:
+        fresh = _lora(fresh, adapted["default"].r)
+    lost = fresh.load_state_dict(dict(gathered), strict=False).unexpected_keys  # tied weights are there once
+    if lost:
+        raise Fatal(f"trained weights have no place in the model: {', '.join(lost[:3])}")
+    return merged(fresh)
 
 
 def groups(

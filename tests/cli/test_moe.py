@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from medcorpus.cli.moe import show
+from medcorpus.training.moe.published import import_published
 from tests.cli.helpers import medcorpus
 from tests.training import tiny
 from tests.training.test_published import published
@@ -38,8 +40,14 @@ def test_import_then_add_an_expert_then_look(folder):
     assert found["experts"][4:] == ["Indo-European", "Afro-Asian", "Kongolese", "Hausa"]
     assert found["languages"]["hau"] == found["languages"]["ful"] == 7 and found["languages"]["swa"] == 6
     assert found["parameters"]["experts"] == 2 * 8 * 3 * 32 * 48
-    shown = medcorpus("moe", "show", "more", cwd=folder)
-    assert "Kongolese" in shown.stdout and "qwen2_moe" in shown.stdout and shown.stderr == ""
+
+
+def test_a_person_sees_the_same(folder, capsys):
+    import_published(folder / "published", folder / "seen", [f"family {e}" for e in range(7)], {"hau": 6})
+    show(folder / "seen")
+    shown = capsys.readouterr()
+    assert "family 6" in shown.out and "hau" in shown.out and "qwen2_moe" in shown.out and shown.err == ""
+    assert f"{2 * 7 * 3 * 32 * 48:,}" in shown.out and "GFLOP a token" in shown.out
 
 
 def test_bad_input(folder):

@@ -45,7 +45,7 @@ assert upcycle.parity(out / "base", out / "moe").relative <= 1e-5
 model = precision.trainable(weights.load(out / "moe").train(), "last", layers=1)
 routing.install(model, languages=["eng", "swa"])
 attention.install(model)
-x = torch.randint(0, 300, (2, 8))
+x = torch.randint(0, 256, (2, 8))  # every tokenizer has the bytes
 segments = torch.ones_like(x)
 objective = loss.Objective(model)
 optimizer = precision.MasterAdamW(precision.groups(model, 1e-3))

@@ -153,6 +153,19 @@ def test_lora_trains_adapters_and_router_and_merges_to_stock(tmp_path):
     assert any("experts.down_proj" in name for name in changed)
 
 
+@pytest.mark.parametrize("what", ["full", "lora"])
+def test_gathered_weights_fill_a_stock_model(what):
+    trained = precision.trainable(tiny.moe(), what, rank=4)
+    steps(trained, precision.MasterAdamW(precision.groups(trained, 1e-1)), 2)
+    gathered = {name: weight.detach().clone() for name, weight in trained.named_parameters()}
+    found, expected = precision.filled(tiny.moe(), trained, gathered), precision.merged(trained)
+    assert found.state_dict().keys() == expected.state_dict().keys()
+    assert all(torch.equal(weight, found.state_dict()[name]) for name, weight in expected.state_dict().items())
+    assert not torch.equal(found.model.layers[2].mlp.gate.weight, tiny.moe().model.layers[2].mlp.gate.weight)
+    with pytest.raises(Fatal, match="have no place in the model: of_another"):
+        precision.filled(tiny.moe(), found, {"of_another": torch.zeros(1)})
+
+
 def test_lora_of_a_dense_model():
     model = precision.trainable(tiny.model(tiny.DENSE["qwen3"]()), "lora", rank=2)
     steps(model, precision.MasterAdamW(precision.groups(model, 1e-2)), 1)

@@ -156,6 +156,14 @@ def test_what_the_checkpoint_says_of_itself(bases, tmp_path):
     assert experts_of(description(bases("qwen3")), ["fra"], needed=True) == [-1]  # a dense model has no experts to lack
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("mistral", "not of 16"), ("mistral-window", "beyond 8 tokens"), ("qwen3", ""), ("llama", "")]
+)
+def test_what_other_engines_cannot_do_is_said(bases, tmp_path, name, said):
+    notes = upcycle(bases(name), tmp_path / "moe", FAMILIES)["notes"]
+    assert [said in note for note in notes] == ([True] if said else [])
+
+
 def test_null_parts_stay_null_in_training(bases, tmp_path):
     """The shared expert of zeros gets a gradient of zero: no optimizer can move it."""
     upcycle(bases("llama"), tmp_path / "moe", Upcycling(["a", "b"]))

@@ -124,6 +124,7 @@ def upcycle(
         "experts": list(plan.experts),
         "dense_parameters": weights.parameters(base),
         "parameters": weights.parameters(out),
+        "notes": _notes(config),
     }
 
 
@@ -191,6 +192,18 @@ def _experts(layer: int, part: str, dense: Tensor, plan: Upcycling, config: PreT
             f"{prefix}.{name}.weight",
             dense if plan.shared else dense.new_zeros(null_shapes(config.hidden_size)[name]),
         )
+
+
+def _notes(config: PreTrainedConfig) -> list[str]:
+    """What other engines than transformers are known not to do with such a checkpoint (vLLM's `qwen2_moe.py`, 2025)."""
+    if config.model_type != "qwen2_moe":
+        return []
+    notes = []
+    if "head_dim" in config.to_dict():
+        notes.append(f"vLLM's qwen2_moe takes heads of hidden / heads, not of {config.head_dim}: it cannot load this")
+    if "sliding_attention" in config.layer_types:
+        notes.append(f"vLLM's qwen2_moe has no sliding windows: beyond {config.sliding_window:,} tokens it differs")
+    return notes
 
 
 def null_shapes(hidden: int) -> dict[str, tuple[int, int]]:
