@@ -1,4 +1,4 @@
-"""Do we say the same as the peers? Families of near-duplicates, and each quality rule.
+"""Do we say the same as the peers? Families of near-duplicates, each quality rule, labels of lid.176.
 
 *Families* (never survivors) on documents of five tokens between blanks and more, guard off, a family being a connected
 component, beside an exact oracle: Jaccard similarity of the sets of 5-grams of text-dedup's tokens. Pairs at
@@ -8,6 +8,8 @@ wrong merge.
 *Rules*: each rule alone drops a text or not. Texts of the corpus, every other one damaged on purpose (lines, words and
 paragraphs repeated, symbols and bullets put in, ends of lines cut off), as most texts pass every rule. Rules on words
 are compared given our tokens, then with the peer's own tokens by language.
+
+*Labels*: lid.176.ftz through fastText and through our own inference, on whole documents.
 """
 
 import random
@@ -40,6 +42,8 @@ def report(bench: Any) -> str:
         parts.append(families(bench, corpus))
     if environments.python("datatrove").exists():
         parts.append(quality(bench, corpus))
+    if environments.lid176():
+        parts.append(labels(bench, corpus))
     return "\n\n".join(parts) or "no peer is installed"
 
 
@@ -146,6 +150,26 @@ def _wrong(family: list[int], sets: list[np.ndarray], long: list[bool]) -> tuple
             if all(jaccard(sets[number], sets[other]) < THRESHOLD - 0.2 for other in others):
                 wrong.append(number)
     return wrong, inside
+
+
+# -- labels -------------------------------------------------------------------------------------
+
+
+def labels(bench: Any, corpus: Path) -> str:
+    """Labels and scores of lid.176.ftz beside fastText's."""
+    from medcorpus.text.lid import Model
+
+    folder, file = bench.fresh("labels"), environments.lid176()
+    run([environments.python("fasttext"), bench.SCRIPTS / "fasttext_langid.py", corpus, folder / "out", file], folder)
+    theirs = pq.read_table(folder / "out/labels.parquet")
+    texts = _texts(corpus, theirs["id"].to_pylist())[0]
+    model = Model(Path(file))
+    found, scores = model.predict_array(pa.array(texts))
+    names = [*model.labels, "", ""]  # -1 and -2: no letters, nothing known
+    equal = np.array([names[at] for at in found[:, 0]]) == np.array(theirs["label"].to_pylist())
+    far = np.abs(scores[:, 0] - theirs["score"].to_numpy())[equal].max()
+    share = f"{equal.mean():.2%} of {len(texts):,} documents"
+    return f"lid.176.ftz: the label is fastText's for {share}, the score within {far:.1e}."
 
 
 # -- rules --------------------------------------------------------------------------------------

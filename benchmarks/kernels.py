@@ -50,8 +50,7 @@ def rows(folder: Path) -> list[Row]:
 def terms(folder: Path, out: Path) -> tuple[Row, Path] | None:
     """A row for counting TERMS terms, and the file with them; None without the kernel.
 
-    Terms are runs of one to three words that occur in the corpus, the frequent ones first: more hits than any real
-    list has.
+    Terms are words and pairs of words of the corpus of middling frequency, as those of a medical list are.
     """
     try:
         from medcorpus.text import terms as kernel
@@ -63,7 +62,7 @@ def terms(folder: Path, out: Path) -> tuple[Row, Path] | None:
         words = re.findall(r"[^\W\d_]{4,}", text.lower())
         often.update(words)
         often.update(map(" ".join, pairwise(words)))
-    names = [name for name, _ in often.most_common(TERMS * 4)][::4]
+    names = [name for name, _ in often.most_common(2000 + TERMS * 4)][2000::4]
     file = out / "terms.txt"
     file.write_text("\n".join(names), "utf-8")
     index = kernel.index([[name] for name in names])

@@ -95,7 +95,7 @@ def shrink(value: dict[str, Any]) -> None:
             if key == "tune":
                 params |= TUNE
                 params["mix"] = {kind.split("/")[0]: share for kind, share in params["mix"].items()}
-                params["epochs"] = 6
+                params["epochs"] = 8 if "mcqa" in params["mix"] else 6
             elif key == "evaluate":
                 params |= {"exams": [], "split": ["test"]}
 

@@ -3,8 +3,9 @@
     - evaluate: {exams: [mmedbench]}
 
 The likeliest option wins: nothing is generated and nothing parsed. `exams` are names of sources among the rows of kind
-mcqa; of these, rows of `split` are asked, and no tune step may have learnt them. Questions with several right answers,
-or none, are counted and not asked.
+mcqa; of these, rows of `split` are asked (`none`: those that say no split), and no tune step may learn what is asked:
+it refuses, or with `exams_seen: drop` leaves these rows out. Questions with several right answers, or none, are counted
+and not asked.
 """
 
 from collections import Counter
@@ -24,9 +25,7 @@ class EvaluateParams(Params):
     """What `evaluate` may be told."""
 
     exams: list[str] = Field(default_factory=list, description="Sources to ask questions of; all with such rows when empty.")  # fmt: skip # noqa: E501
-    split: list[str] = Field(
-        ["test"], min_length=1, description="Splits that are asked; tune steps never learn from them."
-    )
+    split: list[str] = Field(["test"], min_length=1, description="Splits that are asked; none: rows that say no split.")
     score: Literal["letters", "texts"] = Field("letters", description="What is compared: the options' letters, or their texts.")  # fmt: skip # noqa: E501
     most: int = Field(0, ge=0, description="Questions a language at most, drawn by id; 0 is all.")
     template: Literal["chat", "apollo"] | None = Field(None, description="As in tune; that of the tune step above when left out.")  # fmt: skip # noqa: E501
@@ -67,11 +66,10 @@ class Evaluate(Job):
 
         self.sources: set[str] = set()  # of every exam question, asked or not
         items: list[Item] = []
-        fingerprints, seen, not_asked = [], set[str](), Counter[str]()
+        fingerprints, seen, not_asked = dict[str, int](), set[str](), Counter[str]()
         for record in self._questions(inputs):
             correct = right(record["mcqa"])
             options = [option["text"] or "" for option in record["mcqa"]["options"] or ()]
-            fingerprints.append(fingerprint(record))
             if len(correct) != 1 or not 2 <= len(options) <= len(LETTERS):
                 not_asked["several right answers" if len(correct) > 1 else "no right answer"] += 1
                 continue
@@ -80,6 +78,7 @@ class Evaluate(Job):
             prompt = template.prompt([("user", question(record["mcqa"]))])
             language = record["language"] or "und"
             items.append(Item(record["id"], language, tokens(prompt), [tokens(t) for t in texts], correct[0], lengths))
+            fingerprints[record["id"]] = fingerprint(record)
             seen.add(record["source"])
         if missing := [exam for exam in params.exams if exam not in seen]:
             raise Fatal(
@@ -90,7 +89,7 @@ class Evaluate(Job):
             raise Fatal(f"{self.context.step}: the data hold no exam question in split {', '.join(params.split)}")
         items = self._most(items)
         write_items(items, out / "items.jsonl")
-        np.save(out / "fingerprints.npy", np.array(sorted(set(fingerprints)), np.uint64))
+        np.save(out / "fingerprints.npy", np.array(sorted({fingerprints[item.id] for item in items}), np.uint64))
         languages = dict(sorted(Counter(item.language for item in items).items()))
         return {"questions": len(items), "languages": languages, "not_asked": dict(not_asked)}
 
@@ -102,7 +101,7 @@ class Evaluate(Job):
                 self.sources.add(record["source"])
                 wanted = not self.params.exams or record["source"] in self.params.exams
                 spoken = not languages or record["language"] in languages
-                if wanted and spoken and record["split"] in self.params.split and record["mcqa"]:
+                if wanted and spoken and (record["split"] or "none") in self.params.split and record["mcqa"]:
                     yield record
 
     def _most(self, items: list[Any]) -> list[Any]:

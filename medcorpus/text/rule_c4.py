@@ -146,7 +146,7 @@ def ends_well(data, begin, end):
 def has_words(data, begin, end):
     """C4: has the line three words or more, none of them longer than 1,000 characters?"""
     words = longest = size = 0
-    short = end - begin <= _LONGEST
+    short = not _may_be_long(data, begin, end)
     at = begin
     while at < end:
         byte = data[at]
@@ -165,6 +165,20 @@ def has_words(data, begin, end):
         else:
             size += 1
     return words + (size > 0) >= _LEAST_WORDS and max(longest, size) <= _LONGEST
+
+
+@njit(cache=True, nogil=True)
+def _may_be_long(data, begin, end):
+    """Are there more than 1,000 bytes in a row without a space? Looks at a byte in a hundred."""
+    at = begin
+    while end - at > _LONGEST:
+        after = at + _LONGEST
+        while after > at and data[after] != 0x20:
+            after -= 1
+        if after == at:
+            return True
+        at = after
+    return False
 
 
 @njit(cache=True, nogil=True)

@@ -196,17 +196,18 @@ def _pieces(data, begin, end, more, stops, marked, out):
 @njit(cache=True, nogil=True)
 def count_lines(data, begin, end, stops, seen, out):
     """Counts of LINES of the text data[begin:end] into `out` (int64). `seen`: uint64 scratch of 2^n slots, more than
-    twice as many as the text has lines; it is left empty.
+    four times as many as the text has lines; it is left empty.
     """
     out[:] = 0
     found, out[_HASHES], out[_ELLIPSES], newlines = scan(data, begin, end)
     marked = found & ~BREAKS != 0
     out[_NEWLINES] = newlines
     room = 16
-    while room < 2 * (newlines + 2):
+    while room < 4 * (newlines + 2):  # lines and paragraphs
         room *= 2
     mask = np.uint64(room - 1)
-    start, parted = begin, False
+    first, last = _stripped(data, begin, end)
+    start, paragraph = begin, first
     for line in range(newlines + 1):
         at = start
         more = line < newlines
@@ -218,7 +219,10 @@ def count_lines(data, begin, end, stops, seen, out):
         chars = _chars(data, start, at)
         out[_CHARS] += chars + more
         empty = at == start
-        parted = parted or empty
+        if empty and first < start < last:
+            if data[start - 2] != 0x0A:  # the first empty line of a run; what stood before it is a paragraph
+                _paragraph(data, paragraph, start - 1, seen, mask, out)
+            paragraph = at + 1
         out[_RUNS] += not empty or start == begin or not more  # a run of \n at either end leaves an empty line there
         if not empty:
             hashed = _hash(data, start, at)
@@ -240,36 +244,16 @@ def count_lines(data, begin, end, stops, seen, out):
         start = at + 1
     if newlines and data[begin] == 0x0A and data[end - 1] == 0x0A:
         out[_DUPLICATE_RUNS] += 1  # the empty line at the end, after the one at the beginning
-    seen[:room] = 0
-    out[_PARAGRAPHS] = 1
-    if parted:
-        out[_PARAGRAPHS] = 0
-        _paragraphs(data, begin, end, seen, mask, out)
-        seen[:room] = 0
-
-
-@njit(cache=True, nogil=True)
-def _paragraphs(data, begin, end, seen, mask, out):
-    begin, end = _stripped(data, begin, end)
-    at = start = begin
-    while at < end:
-        if data[at] == 0x0A and at + 1 < end and data[at + 1] == 0x0A:
-            stop = at
-            while data[at] == 0x0A:
-                at += 1
-            _paragraph(data, start, stop, seen, mask, out)
-            start = at
-        else:
-            at += 1
-    if start == begin:
+    if paragraph == first:
         out[_PARAGRAPHS] = 1  # alone: there is nothing to compare it with
     else:
-        _paragraph(data, start, end, seen, mask, out)
+        _paragraph(data, paragraph, last, seen, mask, out)
+    seen[:room] = 0
 
 
 @njit(cache=True, nogil=True)
 def _paragraph(data, start, stop, seen, mask, out):
     out[_PARAGRAPHS] += 1
-    if _again(seen, mask, _hash(data, start, stop)):
+    if _again(seen, mask, ~_hash(data, start, stop) ^ np.uint64(1)):
         out[_DUPLICATE_PARAGRAPHS] += 1
         out[_DUPLICATE_PARAGRAPH_CHARS] += _chars(data, start, stop)

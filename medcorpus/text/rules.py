@@ -52,7 +52,7 @@ def _count(data, offsets, table, stops):
     for row in range(rows):
         longest = max(longest, offsets[row + 1] - offsets[row])
     room = 16
-    while room < 2 * (longest + 2):
+    while room < 4 * (longest + 2):
         room *= 2
     seen = np.zeros(room, np.uint64)
     hashes, sizes, flags = np.empty(longest, np.uint64), np.empty(longest, np.int32), np.empty(longest, np.uint8)

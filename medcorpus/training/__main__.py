@@ -5,6 +5,7 @@ Needs torch, transformers, accelerate, safetensors, tokenizers and numpy, and no
 
 import argparse
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ def main() -> int:
     parser.add_argument("--cpu", action="store_true", help="use no GPU")
     parser.add_argument("--json", action="store_true", help="results as JSON on standard output")
     given = parser.parse_args()
-    log.setup()
+    first = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks for all
+    log.setup(level=logging.INFO if first else logging.ERROR)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from medcorpus.training import run
     from medcorpus.training.devices import Devices
@@ -43,6 +45,7 @@ def main() -> int:
     except MedcorpusError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    devices.leave()
     if devices.first:
         print(json.dumps(results, ensure_ascii=False) if given.json else run.shown(prepared, results))
     return 0

@@ -1,74 +1,92 @@
-"""One device or many: the few things that differ, over accelerate. Many means torchrun, and FSDP2.
+"""One device or many: the few things that differ. Many means torchrun, and FSDP2.
 
-Tensors of the model may be shards; `whole` gathers one, on every process alike, and `restore` puts it back as shards.
+accelerate finds the devices and joins the processes. Sharding is torch's own `fully_shard`, layer by layer: that of
+accelerate knows no CPU, where we test it, and mends tied weights by their names. Tensors of the model may be shards:
+`whole` gathers one, on every process alike, and `restore` puts it back as shards.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
-from accelerate import Accelerator
+import torch.distributed as dist
+from accelerate import PartialState
 from torch import Tensor, nn
 
 from medcorpus.training import sizes
 
 
 class Devices:
-    """What the loop needs of accelerate."""
+    """What the loop needs to know of the device it is on, and of the others."""
 
-    def __init__(self, layers: list[str] | None = None, cpu: bool = False):
-        """`layers`: class names that FSDP2 shards by, used when torchrun started several processes."""
-        import os
+    def __init__(self, cpu: bool = False):
+        # Evaluation is the first process's; the others wait for it, however long the exam is.
+        self._state = PartialState(cpu=cpu, timeout=timedelta(days=1))
+        self.device: torch.device = self._state.device
+        self.rank: int = self._state.process_index
+        self.world: int = self._state.num_processes
+        self.first: bool = self.rank == 0
 
-        plugin = None
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            from accelerate.utils import FullyShardedDataParallelPlugin
+    def prepare(
+        self, model: nn.Module, optimizer: Callable[[nn.Module], torch.optim.Optimizer]
+    ) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """The model on the device, sharded where there are many, and then its optimizer."""
+        if self.world > 1:
+            from torch.distributed.fsdp import fully_shard
 
-            plugin = FullyShardedDataParallelPlugin(
-                fsdp_version=2,
-                auto_wrap_policy="transformer_based_wrap",
-                transformer_cls_names_to_wrap=layers,
-                reshard_after_forward=True,
-                state_dict_type="FULL_STATE_DICT",
-            )
-        self.accelerator = Accelerator(fsdp_plugin=plugin, cpu=cpu)
-        self.device: torch.device = self.accelerator.device
-        self.rank: int = self.accelerator.process_index
-        self.world: int = self.accelerator.num_processes
-        self.first: bool = self.accelerator.is_main_process
-
-    def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, torch.optim.Optimizer]:
-        """Model and optimizer on the device, sharded where there are many."""
-        model, optimizer = self.accelerator.prepare(model, optimizer)
-        return model, getattr(optimizer, "optimizer", optimizer)
+            layers = next(m.layers for m in model.modules() if isinstance(getattr(m, "layers", None), nn.ModuleList))
+            model = model.to(self.device)
+            for layer in layers:
+                fully_shard(layer)
+            fully_shard(model)
+        else:
+            model = model.to(self.device)
+        return model, optimizer(model)
 
     def backward(self, loss: Tensor) -> None:
         """Gradients of a loss that is this device's part of a sum: shards are averaged, which `world` undoes."""
-        self.accelerator.backward(loss * self.world)
+        (loss * self.world).backward()
 
-    def no_sync(self, model: nn.Module) -> AbstractContextManager[Any]:
+    @contextmanager
+    def no_sync(self, model: nn.Module) -> Iterator[None]:
         """Gradients stay here until the last micro-batch."""
-        return self.accelerator.no_sync(model)
+        if self.world == 1:
+            yield
+            return
+        model.set_requires_gradient_sync(False)  # type: ignore[operator]
+        try:
+            yield
+        finally:
+            model.set_requires_gradient_sync(True)  # type: ignore[operator]
 
     def clip(self, model: nn.Module, limit: float) -> float:
         """Clip the gradient to the norm `limit`; returns the norm it had."""
-        return float(self.accelerator.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], limit))
+        return float(whole(nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], limit)))
 
     def total(self, value: Tensor) -> Tensor:
         """The sum over all devices."""
-        return self.accelerator.reduce(value, "sum") if self.world > 1 else value
+        if self.world > 1:
+            value = value.clone()
+            dist.all_reduce(value)
+        return value
 
     def agree(self, signum: int) -> int:
         """The largest of the signals that any process got."""
         if self.world == 1:
             return signum
-        seen = self.accelerator.gather(torch.tensor([signum], device=self.device))
-        return int(seen.max())
+        seen = torch.tensor([signum], device=self.device)
+        dist.all_reduce(seen, dist.ReduceOp.MAX)
+        return int(seen)
 
     def wait(self) -> None:
         """Until every process is here."""
-        self.accelerator.wait_for_everyone()
+        self._state.wait_for_everyone()
+
+    def leave(self) -> None:
+        """Part from the other processes, at the end."""
+        self._state.destroy_process_group()
 
     def memory_mb(self) -> int:
         """Peak memory: of the device, or of the process on a CPU."""

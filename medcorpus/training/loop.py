@@ -104,7 +104,7 @@ class Loop:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Callable[[nn.Module], torch.optim.Optimizer],
         data: Path,
         out: Path,
         tuning: Tuning,
@@ -112,7 +112,7 @@ class Loop:
         lineage: dict[str, str],
         accepted: tuple[str, ...] = (),
     ):
-        """The groups' learning rates are factors on that of the schedule."""
+        """`optimizer` makes it of the model on the devices; rates of its groups are factors on that of the schedule."""
         self.data, self.out, self.tuning, self.devices = data, out, tuning, devices
         self.lineage, self.accepted = lineage, accepted
         self.reader, self.heldout = Reader(data), Reader(data, "heldout")
@@ -305,7 +305,7 @@ def _due(step: int, every: int) -> bool:
 
 
 def _experts(counts: routing.Counts) -> dict[str, Any]:
-    """Shares over all layers: work of each expert, own expert as free first choice, forced; mean entropy in nats."""
+    """Over all layers, on this device: shares of work, of own expert first and free, of forced; entropy in nats."""
     used, tokens, known = counts.used.sum(axis=(0, 1)), counts.tokens.sum(), max(1, counts.known.sum())
     return {
         "used": {str(expert): float(share) for expert, share in enumerate(used / max(1, used.sum()))},

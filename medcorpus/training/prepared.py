@@ -67,6 +67,7 @@ class Prepared:
         if self.about.get("format") != FORMAT:
             raise Fatal(f"{root} was prepared by another version (format {self.about.get('format')}); prepare it again")
         self.root = root
+        self._whole: set[Path] = set()
         self.steps = [Step(root, **step) for step in self.about["steps"]]
 
     @cached_property
@@ -83,12 +84,14 @@ class Prepared:
         return self.steps[: self.steps.index(self.by_id[id]) + 1]
 
     def model_before(self, step: Step) -> Path:
-        """The checkpoint a step begins with. Raises Fatal when it is not there or not whole."""
+        """The checkpoint a step begins with. Raises Fatal when it is not there or not whole (read once)."""
         folder = self.root / "base" if step.model_from is None else self.by_id[step.model_from].out / "model"
-        try:
-            read_manifest(folder)
-        except ValueError as error:
-            raise Fatal(f"{folder}, which {step.id} begins with, cannot be used: {error}") from error
+        if folder not in self._whole:
+            try:
+                read_manifest(folder)
+            except ValueError as error:
+                raise Fatal(f"{folder}, which {step.id} begins with, cannot be used: {error}") from error
+            self._whole.add(folder)
         return folder
 
     def lineage(self, step: Step) -> dict[str, str]:

@@ -105,6 +105,8 @@ def tuned(prepared: Prepared, step: Step, out: Path, devices: Devices, accepted:
         restore(out / "checkpoints" / loop.best["checkpoint"], loop.objective, loop.optimizer)
     made = {"digest": digest(loop.stock), **figures}
     hand_over(loop, prepared.model_before(step), out / "model")
+    if devices.first:
+        checkpoint.prune(out / "checkpoints", 1, loop.best["checkpoint"] or None)
     return made
 
 
@@ -144,8 +146,11 @@ def open_loop(prepared: Prepared, step: Step, out: Path, devices: Devices, accep
     kinds = {name: params["routing"][name] for name in ("train", "balance", "z", "language")}
     routing.install(model, routing.Routing(**kinds), reader.languages)
     attention.install(model, params["attention"], devices.device)
-    groups = precision.groups(model, 1.0, params["weight_decay"], **params["rates"])
-    optimizer = precision.MasterAdamW(groups, betas=tuple(params["betas"]))
+
+    def optimizer(sharded: torch.nn.Module) -> torch.optim.Optimizer:
+        groups = precision.groups(sharded, 1.0, params["weight_decay"], **params["rates"])
+        return precision.MasterAdamW(groups, betas=tuple(params["betas"]))
+
     seen, scored = reader.context()
     tuning = Tuning(
         schedule=Schedule(params["lr"], params["schedule"], params["warmup"], params["floor"]),

@@ -18,6 +18,7 @@ from medcorpus.recipe.compile import compile
 from medcorpus.recipe.load import load
 from medcorpus.training import run
 from medcorpus.training.devices import Devices
+from medcorpus.training.log import read_log
 from medcorpus.training.prepared import Prepared
 from tests.cli.helpers import environment, medcorpus, start
 
@@ -253,6 +254,32 @@ def test_the_command_line_stays_light():
 def test_the_other_recipe_too(tmp_path):
     shown = json.loads(medcorpus("train", "mmed_two_stage", "--smoke", "--json", cwd=tmp_path).stdout)
     assert all(check["right"] for check in shown["checks"]), shown["checks"]
+
+
+@pytest.mark.accept
+def test_two_processes_train_what_one_trains(prepared, tmp_path):
+    """FSDP2 under torchrun, on the CPU: the same losses, and a checkpoint of two goes on with one."""
+    one, two = copied(prepared, tmp_path / "one"), copied(prepared, tmp_path / "two")
+    training(one)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    process = subprocess.Popen(
+        [*torchrun, "--rdzv-endpoint", "localhost:0", "-m", "medcorpus.training", str(two), "--cpu"],
+        env=environment() | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and not list(two.glob("steps/stage1-*/checkpoints/step-00000004")):
+        time.sleep(0.02)
+    process.terminate()  # torchrun hands it on
+    process.wait()
+    assert "going on after step" in training(two).stderr
+    logs = [
+        [line for file in sorted(root.glob("steps/stage*/log.jsonl")) for line in read_log(file)] for root in (one, two)
+    ]
+    for first, second in zip(*logs, strict=True):
+        assert first["step"] == second["step"] and first.get("loss", 0) == pytest.approx(
+            second.get("loss", 0), rel=1e-4
+        )
 
 
 @pytest.mark.accept

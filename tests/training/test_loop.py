@@ -32,9 +32,12 @@ def data(tmp_path_factory):
     return folder
 
 
+def optimizer(model):
+    return precision.MasterAdamW(precision.groups(model, 1.0, router=3.0), betas=(0.9, 0.95))
+
+
 def loop(data, out, tuning=TUNING, experts=4, lineage=LINEAGE, **more):
     model = tiny(experts)
-    optimizer = precision.MasterAdamW(precision.groups(model, 1.0, router=3.0), betas=(0.9, 0.95))
     routing.install(model, routing.Routing(), ["eng", "zho", "tha", "ara", "hin", "amh", "hau", "und"])
     attention.install(model)
     made = Loop(model, optimizer, data, out, tuning, Devices(cpu=True), lineage, **more)
@@ -145,7 +148,7 @@ def test_frozen_parts_are_neither_moved_nor_saved(data, tmp_path):
     for name, parameter in trained.stock.named_parameters():
         parameter.requires_grad = ".layers.1." in name
     before = {name: p.detach().clone() for name, p in trained.stock.named_parameters()}
-    trained.optimizer = precision.MasterAdamW(precision.groups(trained.stock, 1.0))
+    trained.optimizer = optimizer(trained.stock)
     trained.scales = [group["lr"] for group in trained.optimizer.param_groups]
     trained.run()
     for name, parameter in trained.stock.named_parameters():
