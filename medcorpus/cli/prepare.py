@@ -25,6 +25,7 @@ from medcorpus.engine.plan import Step
 from medcorpus.jobs import TRAINING
 from medcorpus.recipe.compile import DATA, Compiled
 
+_KEPT = (".safetensors", ".json", ".txt", ".jinja", ".model")  # of a base: no code, no pickles
 TEXT_FOR_TOKENIZER = 64 << 20  # characters; more changes a vocabulary no longer
 
 
@@ -245,7 +246,7 @@ def _copied(name: str, root: Path, recipe: Path) -> dict[str, Any]:
 
         def copy(made: Path) -> None:
             for path in sorted(source.iterdir()):
-                if path.is_file() and path.suffix in (".safetensors", ".json", ".txt", ".jinja", ".model"):
+                if path.is_file() and path.suffix in _KEPT and path.name not in (checkpoint.MANIFEST, "source.json"):
                     _link(path.resolve(), made / path.name)
             (made / "source.json").write_text(json.dumps(about))
 

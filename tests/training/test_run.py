@@ -107,3 +107,23 @@ def test_prepared_folders_of_another_kind_say_so(tmp_path):
     (tmp_path / "training.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(Fatal, match="another version"):
         Prepared(tmp_path)
+
+
+def test_a_checkpoint_on_disk_as_base(rows, tmp_path):
+    """An exported mixture is tuned further: its tokenizer, its experts, and its files, of which every byte is noted."""
+    (tmp_path / "first").mkdir()
+    made = ONE + "  - upcycle: {layers: 1}\n  - export:\n"
+    first, _ = trained(rows, tmp_path / "first", made)
+    base = (first.root / "export").resolve()
+    (tmp_path / "second").mkdir()
+    more = f"  - tune: {{mix: {{qa: 0.1}}, {COMMON}, base: {base}}}\n    id: two\n"
+    second, results = trained(rows, tmp_path / "second", more)
+    plan = json.loads((second.by_id["two"].data / "plan.json").read_text())
+    assert "Sino-Tibetan" in plan["experts"] and results["two"]["steps"] > 0
+    lines = read_log(second.by_id["two"].out / "log.jsonl")
+    assert lines[-1]["experts"]["forced"] > 0
+    assert (second.root / "tokenizer" / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
+    weights = base / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")  # what was linked has changed under our hands
+    with pytest.raises(Fatal, match=r"base, which two .*model.safetensors has changed"):
+        Prepared(second.root).model_before(second.by_id["two"])
