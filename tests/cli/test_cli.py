@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from medcorpus.cli import COMMANDS, SUBCOMMANDS, help_text
+from medcorpus.jobs import TRAINING
 from medcorpus.cli.readme import regenerate
 from medcorpus.core.shipped import shipped
 from tests.cli.helpers import environment, medcorpus, tree
@@ -78,7 +79,7 @@ def test_doctor_languages_and_stages(tmp_path):
     assert len(json.loads(medcorpus("languages", "--mission", "--json", cwd=tmp_path).stdout)["languages"]) == 50
     assert "Klingon" in medcorpus("languages", "Klingon", cwd=tmp_path, code=2).stderr
     described = json.loads(medcorpus("stages", "--json", cwd=tmp_path).stdout)["stages"]
-    assert [stage["name"] for stage in described] == list(SUBCOMMANDS)
+    assert [stage["name"] for stage in described] == [*SUBCOMMANDS, *TRAINING]
 
 
 @pytest.fixture(scope="module")
