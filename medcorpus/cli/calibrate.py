@@ -1,4 +1,4 @@
-"""`medcorpus calibrate domain`: limits from text whose nature is known, and what they cost.
+"""`medcorpus calibrate domain|quality`: limits from text whose nature is known, and what they cost.
 
 Rows are read as `ingest` reads them; a row that says no language is asked by `langid`. Text that is not to be
 published stays where it is: a report holds figures only.
@@ -21,6 +21,7 @@ class What(StrEnum):
     """What can be calibrated."""
 
     domain = "domain"
+    quality = "quality"
 
 
 def calibrate(
@@ -28,6 +29,7 @@ def calibrate(
     out: Annotated[Path, typer.Argument(help="The report to write (.json).")],
     medical: Annotated[list[str] | None, typer.Option(help="Files of medical text; may be repeated.")] = None,
     other: Annotated[list[str] | None, typer.Option(help="Files of other text; may be repeated.")] = None,
+    reference: Annotated[list[str] | None, typer.Option(help="Files of good text (quality); may be repeated.")] = None,
     precision: Annotated[float, typer.Option(min=0, max=1, help="Precision a limit has to have.")] = 0.95,
     model: Annotated[str, typer.Option(help="Model of `fit domain`, or the shipped one.")] = "medcorpus",
     terms: Annotated[str | None, typer.Option(help="Folder of more term lists.")] = None,
@@ -37,9 +39,14 @@ def calibrate(
 
     if out.suffix != ".json":
         raise RecipeError(f"OUT {out}: the report is JSON, give it that suffix")
-    if not medical or not other:
+    if what is What.quality:
+        if not reference:
+            raise RecipeError("say which text is good: --reference FILES")
+        report = _quality(reference)
+    elif not medical or not other:
         raise RecipeError("say what is known: --medical FILES and --other FILES")
-    report = _domain(medical, other, precision, model, terms)
+    else:
+        report = _domain(medical, other, precision, model, terms)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print_json({key: value for key, value in report.items() if key != "curve"})
@@ -89,3 +96,28 @@ def _domain(medical: list[str], other: list[str], precision: float, model: str, 
     except ValueError as error:
         raise Fatal(f"calibrate domain: {error}") from None
     return {"what": "domain", "resources": stage.resource_digests(), **made}
+
+
+def _quality(reference: list[str]) -> dict[str, Any]:
+    import numpy as np
+
+    from medcorpus.core.stage import Context
+    from medcorpus.jobs.calibrate_quality import report
+    from medcorpus.stages.quality import Quality
+
+    stage = Quality(Quality.Params(), Context("quality"))
+    stage.open()
+    names = [
+        field.name for field in stage.writes if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    ]
+    language: list[str] = []
+    figures: dict[str, list[Any]] = {name: [] for name in names}
+    for batch in map(stage.apply, rows(reference)):
+        language += batch["language"].fill_null("und").to_pylist()
+        for name in names:
+            figures[name].append(batch[name].cast(pa.float64()).to_numpy(zero_copy_only=False))
+    try:
+        made = report(np.array(language, str), {name: np.concatenate(parts or [[]]) for name, parts in figures.items()})
+    except ValueError as error:
+        raise Fatal(f"calibrate quality: {error}") from None
+    return {"what": "quality", **made}

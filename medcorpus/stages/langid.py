@@ -1,11 +1,16 @@
 """Tell language and script of each row, or say `und`: never a guess.
 
-The model is ours (see `models/medcorpus-langid-1.md`) or any fastText file, such as lid.176 or GlotLID,
-given by path. The label a source came with stays in `langid_declared`, so that lies can be seen.
-`langdetect` may be asked for a seeded second opinion on rows the model is unsure of: when it disagrees
-the row becomes `und`.
+The model is ours (see `models/medcorpus-langid-2.md`), `lid176`, `glotlid`, or any fastText file given by path;
+or `langdetect`, which is slow. With `ensemble` several are asked about every row: the language that most of them name
+wins, and where no two agree the row is `und`. The label a source came with stays in `langid_declared`, so that lies
+can be seen. `langdetect` may also be asked for a seeded second opinion on rows the model is unsure of: when it
+disagrees the row becomes `und`.
+
+A long text is looked at in pieces as well: where two of them are surely in unrelated languages it is `mixed`. English
+abbreviations in Chinese or Arabic, or Danish that reads like Norwegian, do not make a text mixed.
 """
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from medcorpus.core.errors import Missing
+from medcorpus.core.errors import Missing, nearest
 from medcorpus.core.languages import UnknownLanguage, registry
 from medcorpus.core.params import Params, decision, fill, place
 from medcorpus.core.schema import with_columns
@@ -23,6 +28,11 @@ from medcorpus.core.stage import Map, Reason, Resources
 UNDETERMINED = "und"
 NO_LANGUAGE = "zxx"  # no linguistic content
 SHIPPED = "medcorpus"
+MIXED = "mixed"
+LANGDETECT = "langdetect"
+FILES = {"lid176": ("lid.176.bin", "lid.176.ftz"), "glotlid": ("glotlid.bin", "model_v3.bin", "model.bin")}
+SOURCES = {"lid176": "fasttext.cc, Joulin et al. 2017", "glotlid": "cis-lmu/glotlid on the Hub, Kargaran et al. 2023"}
+_PIECES, _PIECE, _SURE = 4, 200, 0.95  # of a text of at least so many bytes together; sure of a piece
 _LABELS = 12  # looked at in a row: enough for all that a model splits one language into
 
 
@@ -30,8 +40,11 @@ class LangidParams(Params):
     """What `langid` may be told."""
 
     model: str = place(
-        SHIPPED, description="`medcorpus` for the shipped model, or the path of a fastText file (lid.176, GlotLID)."
+        SHIPPED,
+        description="`medcorpus` for the shipped model, `lid176`, `glotlid`, `langdetect`, or a fastText file.",
     )
+    ensemble: tuple[str, ...] = place((), description="More models to ask about every row; most of all must agree.")
+    mixed: bool = Field(True, description="Say `mixed` where sure parts of a long text are in unrelated languages.")
     labels: Literal["lid176", "sib200"] | None = Field(
         None, description="Whose labels the model speaks, where an alias means different things (`als`)."
     )
@@ -59,7 +72,7 @@ def _mislabelled(batch: pa.RecordBatch, params: LangidParams, _: tuple[str, ...]
 class Langid(Map):
     """Writes `language`, `script`, `language_score`; keeps what was declared."""
 
-    name, version, Params = "langid", 1, LangidParams
+    name, version, Params = "langid", 2, LangidParams
     compiles = True
     resources = Resources(memory_mb=600)  # model, tables and compiled kernels 190; a row of 32 MB in parts (NFD) 230
     reads = ("text", "language")
@@ -80,46 +93,85 @@ class Langid(Map):
         ),
     }  # fmt: skip
 
-    def _path(self) -> Path:
+    def _path(self, model: str) -> Path:
         from medcorpus.text.lid import shipped_model
 
-        if self.params.model == SHIPPED:
+        if model == SHIPPED:
             return shipped_model()
-        path = Path(self.context.root) / fill(self.params.model)
+        if model in FILES:
+            folder = Path(self.context.state or Path.home() / ".cache" / "medcorpus") / "models"
+            found = [folder / name for name in FILES[model] if (folder / name).is_file()]
+            if not found:
+                raise Missing(f"langid: put {' or '.join(FILES[model])} ({SOURCES[model]}) into {folder}")
+            return found[0]
+        path = Path(self.context.root) / fill(model)
         if not path.is_file():
-            raise Missing(f"langid: there is no model file {path}; use `model: {SHIPPED}` or put the file there")
+            raise Missing(
+                f"langid: there is no model file {path}{nearest(model, [SHIPPED, *FILES, LANGDETECT])}; "
+                f"use `model: {SHIPPED}` or put the file there"
+            )
         return path
 
-    def resource_digests(self) -> dict[str, str]:
-        """The model, what its texts go through first, and what its labels stand for decide what is written."""
-        from medcorpus.text.lid import digests
+    def _names(self) -> tuple[str, ...]:
+        return (self.params.model, *self.params.ensemble)
 
-        return digests(self._path()) | {"languages": registry().digest}
+    def resource_digests(self) -> dict[str, str]:
+        """The models, and what their texts go through first, decide what is written."""
+        from hashlib import blake2b, file_digest
+
+        from medcorpus.text.lid import NORMALISE_VERSION, OWN_PREFIX
+
+        digests = {}
+        for number, name in enumerate(self._names()):
+            at = str(number or "")
+            if name == LANGDETECT:
+                digests[f"model{at}"] = f"{LANGDETECT} {version(LANGDETECT)}"
+                continue
+            path = self._path(name)
+            with path.open("rb") as stream:
+                digests[f"model{at}"] = file_digest(stream, lambda: blake2b(digest_size=16)).hexdigest()
+            digests[f"normalise{at}"] = str(NORMALISE_VERSION) if path.name.startswith(OWN_PREFIX) else ""
+        return digests
 
     def open(self) -> None:
-        """Load the model and its kernels, and look up what each of its labels stands for."""
+        """Load the models and their kernels, and look up what each of their labels stands for."""
         from medcorpus.text.lid import Model
         from medcorpus.text.lid_line import SCRIPTS
 
-        self._model = Model(self._path())
-        self._model.predict_array(pa.array([""]))
-        known = [self._code(label) for label in self._model.labels]
-        known += [(UNDETERMINED, None)] * 2  # where NOTHING_KNOWN and NO_LETTERS, -2 and -1, lead
-        codes = sorted({code for code, _ in known})
-        scripts = sorted({script for _, script in known if script} | set(SCRIPTS[1:]))
+        models = [None if name == LANGDETECT else Model(self._path(name)) for name in self._names()]
+        known: list[list[tuple[str, str | None]]] = []
+        for name, model in zip(self._names(), models, strict=True):
+            labels = self.params.labels or ("lid176" if name == "lid176" else None)
+            found = [(lang.code, None) for lang in registry()] if model is None else [
+                self._code(label, labels) for label in model.labels
+            ]  # fmt: skip
+            known.append([*found, (UNDETERMINED, None), (UNDETERMINED, None)])  # NOTHING_KNOWN and NO_LETTERS: -2, -1
+            if model is not None:
+                model.predict_array(pa.array([""]))
+        codes = sorted({code for found in known for code, _ in found} | {MIXED})
+        scripts = sorted({script for found in known for _, script in found if script} | set(SCRIPTS[1:]))
         self._codes, self._scripts = pa.array(codes), pa.array(scripts)
-        self._undetermined = codes.index(UNDETERMINED)
-        self._code_of = np.array([codes.index(code) for code, _ in known])
-        self._script_of = np.array([scripts.index(script) if script else -1 for _, script in known])
+        self._undetermined, self._mixed = codes.index(UNDETERMINED), codes.index(MIXED)
+        self._voters = [
+            (
+                model,
+                np.array([codes.index(code) for code, _ in found]),
+                np.array([scripts.index(script) if script else -1 for _, script in found]),
+            )
+            for model, found in zip(models, known, strict=True)
+        ]
         self._script_seen = np.array([-1] + [scripts.index(script) for script in SCRIPTS[1:]])
+        kin = [f"{one.family}/{one.branch}" if (one := registry().get(code)) else code for code in codes]
+        self._kin = np.unique(kin, return_inverse=True)[1]
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Score every row by its whole text."""
         from medcorpus.text.lid_line import scripts
 
         texts = batch["text"]
-        labels, scores = self._model.predict_array(texts, k=_LABELS)
-        code, script, score = self._best(labels, scores)
+        code, script, score = self._vote([self._ask(which, texts) for which in range(len(self._voters))])
+        if self.params.mixed:
+            code[self._is_mixed(texts)] = self._mixed
         code[score < self.params.und_below] = self._undetermined
         second = pa.nulls(batch.num_rows, pa.string())
         if self.params.second_opinion == "langdetect":
@@ -141,25 +193,63 @@ class Langid(Map):
             },
         )
 
-    def _best(self, labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Language, script (-1: not said) and score of each row: the sum over all labels of that language.
+    def _ask(self, which: int, texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Language, script (-1: not said) and score of each row, as one of the models sees it."""
+        model, code_of, script_of = self._voters[which]
+        if model is None:
+            said = [second_opinion(text or "") for text in texts.to_pylist()]
+            code = pc.index_in(pa.array(said, pa.string()), self._codes).fill_null(self._undetermined).to_numpy().copy()
+            return code, np.full(len(said), -1), (code != self._undetermined).astype(np.float64)
+        return self._best(*model.predict_array(texts, k=_LABELS), code_of, script_of)
+
+    def _best(
+        self, labels: np.ndarray, scores: np.ndarray, code_of: np.ndarray, script_of: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each row the language whose labels score most together.
 
         A model that knows ten sorts of Arabic is sure of none of them, yet sure that it is Arabic.
         """
-        codes = self._code_of[labels]
+        codes = code_of[labels]
         sums = np.zeros(codes.shape)
         for other in range(codes.shape[1]):
             sums += (codes == codes[:, other : other + 1]) * scores[:, other : other + 1].astype(np.float64)
         rows, best = np.arange(len(codes)), sums.argmax(axis=1)
-        return codes[rows, best], self._script_of[labels[rows, best]], np.minimum(sums[rows, best], 1.0)
+        return codes[rows, best], script_of[labels[rows, best]], np.minimum(sums[rows, best], 1.0)
 
-    def _code(self, label: str) -> tuple[str, str | None]:
+    def _vote(self, said: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What most models say, the first of them winning a draw; its score is that of all, nought from the others."""
+        if len(said) == 1:
+            return said[0]
+        codes, scripts, scores = (np.stack(part, 1) for part in zip(*said, strict=True))
+        same = codes[:, :, None] == codes[:, None, :]
+        votes = same.sum(2) - (codes == self._undetermined) * codes.shape[1]
+        rows, best = np.arange(len(codes)), votes.argmax(axis=1)
+        code = np.where(votes[rows, best] >= 2, codes[rows, best], self._undetermined)
+        agree = same[rows, best]
+        return code, scripts[rows, best], (scores * agree).sum(1) / codes.shape[1]
+
+    def _is_mixed(self, texts: pa.Array) -> np.ndarray:
+        """Rows of which two pieces are surely in languages of different branches."""
+        from medcorpus.text.pieces import pieces
+
+        found, rows = pieces(texts, _PIECES, _PIECE)
+        mixed = np.zeros(len(texts), np.bool_)
+        if len(rows):
+            code, _, score = self._ask(0, found)
+            code = np.where((score >= _SURE) & (code != self._undetermined), code, -1).reshape(-1, _PIECES)
+            kin = np.where(code >= 0, self._kin[code], -1)
+            most = kin.max(axis=1)
+            least = np.where(kin < 0, np.iinfo(np.int64).max, kin).min(axis=1)
+            mixed[rows] = (most >= 0) & (least != most) & (least <= most)
+        return mixed
+
+    def _code(self, label: str, labels: str | None) -> tuple[str, str | None]:
         """Language and script behind a label of the model.
 
         A label that the registry does not know becomes `und`: foreign models have 2,000 of them.
         """
         try:
-            code, script = registry().label(label, self.params.labels)
+            code, script = registry().label(label, labels)
         except UnknownLanguage:
             code = UNDETERMINED
         return (UNDETERMINED, None) if code in (UNDETERMINED, NO_LANGUAGE) else (code, script)

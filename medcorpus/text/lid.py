@@ -212,6 +212,30 @@ NO_LETTERS, NOTHING_KNOWN = -1, -2
 """In place of a label's index: no letter at all; letters, yet of no script or no n-gram that the model knows."""
 
 
+_MAY_BE = {
+    "Hani": frozenset({"Hans", "Hant", "Jpan"}),
+    "Hans": frozenset({"Hans", "Jpan"}),
+    "Hant": frozenset({"Hant", "Jpan"}),
+}
+
+
+@cache
+def allowed(script: str | None, labels: tuple[str, ...]) -> frozenset[str]:
+    """The script gate: those of `labels` that may be said of a text whose letters are mostly in `script`.
+
+    A text in Thai letters is in a language written in them. Latin letters prove nothing, for abbreviations and names
+    are full of them in every language; so they allow every label, as does having no script. Nor can Han without kana
+    tell Japanese from Chinese. A script that no label has allows none.
+    """
+    if script is None or script == _SCRIPTS[0]:
+        return frozenset(labels)
+    wanted = _MAY_BE.get(script, frozenset({script}))
+    found = frozenset(label for label in labels if label.rpartition("_")[2] in wanted)
+    if found and script == "Latn":
+        return frozenset(labels)
+    return found | (frozenset({NO_LANGUAGE}) & set(labels)) if found else found
+
+
 class Model:
     """A fastText language model: ours, lid.176, GlotLID, or any other supervised file.
 
@@ -241,8 +265,6 @@ class Model:
         names = self._file.labels if self._file else (label.removeprefix("__label__") for label in self._model.labels)
         self.labels = tuple(sorted(names))
         """All labels the model knows, without `__label__`, sorted."""
-        # Scripts of our labels; Han text that could be either form is a matter for the model.
-        self._scripts = {label.rpartition("_")[2] for label in self.labels} | {"Hani", None}
 
     @cached_property
     def _model(self) -> Any:
@@ -279,26 +301,33 @@ class Model:
 
         Rules before the model: no letter left after preparing -> (`zxx`,), (1.0,); our own model, and most
         letters in a script that none of its labels has -> (`und`,), (0.0,), where the model would answer
-        anything, now and then with confidence. The same when it knows not one n-gram of the text. Labels
-        are raw, as the model's makers wrote them.
+        anything, now and then with confidence. The same when it knows not one n-gram of the text. Of our own
+        model only labels count that the script allows (`allowed`). Labels are raw, as the model's makers wrote them.
         """
         lines = [self.prepare(text) for text in texts]
         labels: list[tuple[str, ...]] = [(NO_LANGUAGE,)] * len(lines)
         scores: list[tuple[float, ...]] = [(1.0,)] * len(lines)
-        asked = []
+        asked, scripts = [], []
         for i, line in enumerate(lines):
             if not any(map(str.isalpha, line)):
                 continue
-            if self.normalised and script_of(line) not in self._scripts:
+            script = script_of(line) if self.normalised else None
+            if not allowed(script, self.labels):
                 labels[i], scores[i] = (UNKNOWN,), (0.0,)
             else:
                 asked.append(i)
+                scripts.append(script)
         if not asked:
             return labels, scores
-        rows = self._model.f.multilinePredict([lines[i] + "\n" for i in asked], k, 0.0, "strict")
-        for i, names, numbers in zip(asked, *rows, strict=True):
-            labels[i] = tuple(name.removeprefix("__label__") for name in names) or (UNKNOWN,)
-            scores[i] = tuple(map(_probability, numbers)) or (0.0,)
+        many = len(self.labels) if self.normalised else k
+        rows = self._model.f.multilinePredict([lines[i] + "\n" for i in asked], many, 0.0, "strict")
+        for i, script, names, numbers in zip(asked, scripts, *rows, strict=True):
+            plain = [name.removeprefix("__label__") for name in names]
+            may = allowed(script, self.labels)
+            kept = [n for n, label in enumerate(plain) if label in may]
+            whole = sum(_probability(numbers[n]) for n in kept) if len(kept) < len(plain) else 1.0
+            labels[i] = tuple(plain[n] for n in kept[:k]) or (UNKNOWN,)
+            scores[i] = tuple(_probability(_probability(numbers[n]) / (whole or 1.0)) for n in kept[:k]) or (0.0,)
         return labels, scores
 
     def predict_array(self, texts: pa.Array | pa.ChunkedArray, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -334,4 +363,4 @@ def digests(path: Path) -> dict[str, str]:
 
 def shipped_model() -> Path:
     """Path of the model that comes with medcorpus (its card lies beside it)."""
-    return Path(__file__).resolve().parents[1] / "models" / f"{OWN_PREFIX}-1.ftz"
+    return Path(__file__).resolve().parents[1] / "models" / f"{OWN_PREFIX}-2.ftz"

@@ -25,7 +25,7 @@ from numba import njit
 
 from medcorpus.text.buffers import buffers
 from medcorpus.text.fasttext_file import FastTextFile, NotSupported
-from medcorpus.text.lid import NO_LETTERS, NOTHING_KNOWN
+from medcorpus.text.lid import NO_LETTERS, NOTHING_KNOWN, allowed
 from medcorpus.text.lid_line import NOT_NFC, SCRIPTS, composed, line, room, tables
 
 MAXN = 5
@@ -38,6 +38,7 @@ _SPACE = 0x20
 _BATCH = 4096  # hashes gathered; sums of so many int16 fit in int32
 _SPARE = 256  # hashes of one short word: at most 23 bytes, five each, and four
 _KEPT_BITS = 12  # sums of so many words (2**12) are kept
+_NEVER = np.float32(1e30)
 _FAR = 20.0  # e^-20 of the best label's probability is as good as none
 _FLOOR = np.float32(1e-5)  # fastText adds it to every probability (`std_log`)
 
@@ -53,7 +54,7 @@ class Weights(NamedTuple):
     rows: np.ndarray  # int16, (n, dim)
     scale: float
     output: np.ndarray  # float32, (dim, labels)
-    scripts: np.ndarray  # bool for each of SCRIPTS: whether some label is written in it
+    gate: np.ndarray  # bool (SCRIPTS, labels): which labels may be said of a text in that script; none: it is unknown
 
 
 class Work(NamedTuple):
@@ -83,7 +84,6 @@ def weights(model: FastTextFile, labels: tuple[str, ...]) -> Weights:
     index[3::2] = np.cumsum(bits.reshape(words, 64).sum(1, dtype=np.int64))
     scale = float(max(np.abs(model.rows).max(initial=0), 1e-9)) / 32767
     order = [model.labels.index(label) for label in labels]
-    written = {label.rpartition("_")[2] for label in labels} | {"Hani", SCRIPTS[0]}
     made = Weights(
         model.maxn,
         model.bucket,
@@ -93,11 +93,16 @@ def weights(model: FastTextFile, labels: tuple[str, ...]) -> Weights:
         _aligned(np.rint(model.rows / np.float32(scale)).astype(np.int16)),
         scale,
         np.ascontiguousarray(model.output[order].T),
-        np.array([script in written for script in SCRIPTS]),
+        gate(labels),
     )
-    for part in (made.index, made.rows, made.output, made.scripts):
+    for part in (made.index, made.rows, made.output, made.gate):
         part.flags.writeable = False
     return made
+
+
+def gate(labels: tuple[str, ...]) -> np.ndarray:
+    """`lid.allowed` as a table: bool for each of SCRIPTS and each label."""
+    return np.array([[label in may for label in labels] for may in (allowed(script, labels) for script in SCRIPTS)])
 
 
 def _aligned(rows: np.ndarray) -> np.ndarray:
@@ -314,26 +319,30 @@ def _predict(data, offsets, tables, model, k):
         if not letters:
             labels[row, 0], scores[row, 0] = NO_LETTERS, 1
             continue
-        if not model.scripts[script]:
+        allowed = model.gate[script]
+        if not allowed.any():
             continue
         text[size] = _SPACE
         total[:] = 0
         count = _words(text, size, model, work, total)
         if count:
-            _softmax(total, count, model, logits)
+            _softmax(total, count, model, allowed, logits)
             _best(logits, labels[row], scores[row])
     return labels, scores, doubtful
 
 
 @njit(cache=True, nogil=True)
-def _softmax(total, count, model, logits):
-    """Probabilities of all labels into `logits`."""
+def _softmax(total, count, model, allowed, logits):
+    """Probabilities of the labels allowed into `logits`, -1 for the others."""
     output, scale = model.output, model.scale
     logits[:] = 0
     for d in range(len(total)):
         hidden = np.float32(total[d] * scale / count)
         for which in range(len(logits)):
             logits[which] += hidden * output[d, which]
+    for which in range(len(logits)):
+        if not allowed[which]:
+            logits[which] = -_NEVER
     top = logits.max()
     whole = 0.0
     for which in range(len(logits)):
@@ -341,15 +350,15 @@ def _softmax(total, count, model, logits):
         logits[which] = np.exp(below) if below > -_FAR else 0
         whole += logits[which]
     for which in range(len(logits)):
-        logits[which] /= whole
+        logits[which] = logits[which] / whole if allowed[which] else -1
 
 
 @njit(cache=True, nogil=True)
 def _best(found, labels, scores):
-    """The best of `found`, best first; of equal ones the first label wins."""
+    """The best of `found`, best first; of equal ones the first label wins, negative ones never."""
     size = 0
     for which in range(len(found)):
-        if size == len(labels) and found[which] <= scores[size - 1]:
+        if found[which] < 0 or (size == len(labels) and found[which] <= scores[size - 1]):
             continue
         at = min(size, len(labels) - 1)
         while at > 0 and scores[at - 1] < found[which]:

@@ -27,7 +27,7 @@ def test_it_holds_what_travels_and_nothing_else(wheel):
         "medcorpus/shipped/language_families.yaml",
         "medcorpus/shipped/recipes/quickstart.yaml",
         "medcorpus/shipped/recipes/quickstart/articles.jsonl",
-        "medcorpus/models/medcorpus-langid-1.ftz",
+        "medcorpus/models/medcorpus-langid-2.ftz",
     ):
         assert needed in names, needed
     assert not [n for n in names if n.startswith(("tests", "benchmarks")) or n.endswith((".pyc", ".nbc", ".nbi"))]

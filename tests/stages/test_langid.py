@@ -15,7 +15,7 @@ from medcorpus.core.stage import Context, Decision
 from medcorpus.stages.extract import Extract, ExtractParams
 from medcorpus.stages.langid import Langid, second_opinion
 from medcorpus.stages.select import Select
-from medcorpus.text.lid import shipped_model
+from medcorpus.text.lid import Model, shipped_model
 from tests.reading import DATA, ingest
 from tests.records import records
 
@@ -191,7 +191,7 @@ def test_only_unsure_rows_are_asked():
 def test_a_model_that_is_not_there(tmp_path):
     stage = Langid(Langid.Params(model="lid.176.bin"), Context(root=str(tmp_path)))
     for use in (stage.resource_digests, stage.open):
-        with pytest.raises(Missing, match=r"lid\.176\.bin; use `model: medcorpus`") as caught:
+        with pytest.raises(Missing, match=r"lid\.176\.bin; did you mean .lid176..; use `model: medcorpus`") as caught:
             use()
         assert str(tmp_path) in str(caught.value)
         assert caught.value.exit_code == 4
@@ -298,3 +298,62 @@ def test_folders_that_lie_are_caught(stage):
     assert lied >= 117, "39 of the 41 pages in each of three folders: one is surely too short, of one it is not sure"
     assert all(found in ("eng", "und") for declared, found, _ in said)
     assert not any(lies for declared, _, lies in said if declared == "eng")
+
+
+# -- mixed, several models --------------------------------------------------------------------------
+
+
+def test_a_text_of_two_languages_is_mixed(stage):
+    half = {code: " ".join([text] * 6) for code, text in TEXTS.items()}
+    pairs = [("eng", "zho"), ("hin", "eng"), ("fra", "swa"), ("ara", "eng")]
+    made = stage.apply(records([half[a] + "\n" + half[b] for a, b in pairs]))
+    assert made["language"].to_pylist() == ["mixed"] * len(pairs)
+    off = langid(mixed=False).apply(records([half[a] + "\n" + half[b] for a, b in pairs]))
+    assert "mixed" not in off["language"].to_pylist()
+
+
+def test_what_is_not_mixed(stage):
+    texts = {
+        "zho": "患者入院后行 CT 和 MRI 检查，未见明显异常，血压 120/80 mmHg，给予 aspirin 治疗，症状逐渐好转。" * 12,
+        "ara": "أُجري للمريض تصوير CT و MRI وأُعطي aspirin 100 mg مرة يوميًا وكان فحص COVID-19 PCR سلبيًا. " * 12,
+        "dan": "Patienten blev indlagt på hospitalet med feber og hoste, og lægen gav medicin mod smerter. " * 12,
+        "eng": "The term Angst comes from German; the patient felt a certain je ne sais quoi after dinner. " * 12,
+    }
+    assert stage.apply(records(list(texts.values())))["language"].to_pylist() == list(texts)
+    long = [" ".join([text] * 20) for text in TEXTS.values()]
+    assert stage.apply(records(long))["language"].to_pylist() == list(TEXTS)
+
+
+def test_several_models_vote(tmp_path):
+    """The shipped file under another name is a foreign model: it sees text as it is, and is often wrong."""
+    (tmp_path / "other.bin").write_bytes(shipped_model().read_bytes())
+    batch = records(list(TEXTS.values()))
+    both = langid(tmp_path, ensemble=["other.bin", "langdetect"], labels="sib200", mixed=False)
+    assert both.apply(batch)["language"].to_pylist() == list(TEXTS)
+    alone = langid().resource_digests()
+    assert alone.items() < both.resource_digests().items()
+    assert both.resource_digests()["model2"].startswith("langdetect ")
+    doubtful = records(["ok", "Paris", "mg"])
+    score = both.apply(doubtful)["language_score"].to_pylist()
+    assert all(one <= 1 for one in score)
+
+
+def test_langdetect_alone():
+    made = langid(model="langdetect", mixed=False).apply(records([TEXTS["fra"], TEXTS["tha"], "", None]))
+    assert made["language"].to_pylist() == ["fra", "tha", "und", "und"]
+    assert made["script"].to_pylist() == ["Latn", "Thai", None, None]
+
+
+@pytest.mark.parametrize("name", ["lid176", "glotlid"])
+def test_known_models_are_looked_for_by_name(name, tmp_path):
+    stage = Langid(Langid.Params(model=name), Context(root=str(tmp_path), state=str(tmp_path)))
+    with pytest.raises(Missing, match=rf"langid: put .* into {tmp_path}/models"):
+        stage.open()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / {"lid176": "lid.176.ftz", "glotlid": "model_v3.bin"}[name]).write_bytes(b"cut short")
+    with pytest.raises(Fatal, match="is not a fastText model"):
+        stage.open()
+
+
+def test_dogri_is_never_said(stage):
+    assert not any(label.startswith(("doi", "dgo")) for label in Model(shipped_model()).labels)

@@ -55,6 +55,7 @@ def main(out: Path, dtype: torch.dtype, every: int) -> None:
     if rank == 0:
         out.write_text(json.dumps({"totals": totals, "weights": weights, "used": counts.tolist()}))
     if world > 1:
+        dist.barrier()
         dist.destroy_process_group()
 
 

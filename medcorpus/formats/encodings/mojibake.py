@@ -100,14 +100,15 @@ def suspects(array: pa.Array) -> np.ndarray:
     """
     data, offsets, _ = buffers(array)
     used = data[offsets[0] : offsets[-1]]
-    western, cyrillic = [], False
+    western: list[int] = []
+    cyrillic = []
     for start, piece in pieces(used):
-        cyrillic = cyrillic or b"\xd0" in piece
         if b"\xc3" in piece:
             western += [start + match.start() for match in _WESTERN.finditer(piece)]
-    found = np.array(western, np.int64)
-    if cyrillic:
-        found = np.concatenate([found, _cyrillic(used)])
+        if b"\xd0" in piece:
+            first = max(0, start - 2)
+            cyrillic.append(first + _cyrillic(used[first : start + len(piece)]))
+    found = np.concatenate([np.array(western, np.int64), *cyrillic])
     return np.unique(np.searchsorted(offsets - offsets[0], found, "right") - 1)
 
 
