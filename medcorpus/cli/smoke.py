@@ -85,6 +85,9 @@ def write_rows(folder: Path) -> None:
 def shrink(value: dict[str, Any]) -> None:
     """Override the sizes in a recipe, in place; its steps, mixes, routing and order stay."""
     value.pop("languages", None)
+    exam_epochs = (
+        8 if any("upcycle" in item for item in value["steps"]) else 14
+    )  # a dense model this small learns slower
     for item in value["steps"]:
         for key, params in list(item.items()):
             if key not in ("upcycle", "tune", "evaluate"):
@@ -95,7 +98,7 @@ def shrink(value: dict[str, Any]) -> None:
             if key == "tune":
                 params |= TUNE
                 params["mix"] = {kind.split("/")[0]: share for kind, share in params["mix"].items()}
-                params["epochs"] = 8 if "mcqa" in params["mix"] else 6
+                params["epochs"] = exam_epochs if "mcqa" in params["mix"] else 6
             elif key == "evaluate":
                 params |= {"exams": [], "split": ["test"]}
 

@@ -156,11 +156,11 @@ class Loop:
     def run(self, say: Callable[[str], None] = event) -> dict[str, Any]:
         """Train to the end of the plan; returns figures. Raises Stopped after a signal, Fatal for a loss of NaN."""
         tuning, steps = self.tuning, self.reader.steps
-        log = Log(self.out, self.step, self.devices.first)
         meters = Meters.empty(len(self.reader.languages), self.devices.device)
         self.objective.train()
-        try:
-            with self._signals():
+        with self._signals():
+            log = Log(self.out, self.step, self.devices.first)
+            try:
                 while self.step < steps:
                     norm = self._one(meters)
                     self.step += 1
@@ -180,8 +180,8 @@ class Loop:
                         folder = self.save()
                     if stopping and not last:
                         raise Stopped(stopping, folder)
-        finally:
-            log.close()
+            finally:
+                log.close()
         losses = [line["loss"] for line in read_log(self.out / "log.jsonl") if "loss" in line]
         return {"steps": steps, "loss": losses[-1], "best": self.best if self.best["checkpoint"] else None}
 
