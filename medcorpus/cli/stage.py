@@ -46,7 +46,8 @@ def subcommand(name: str) -> Callable[..., None]:
     if cls.reasons:
         default = kind == "gather"
         option = typer.Option(
-            "--drop/--keep", help=f"Drop rows for this stage's own reasons: {', '.join(cls.reasons)}."
+            "--drop/--keep",
+            help=f"Drop rows for this stage's reasons: {', '.join(r for r in cls.reasons if cls.reasons[r].usual)}.",
         )
         parameters.append(_parameter("drop", bool, option, default))
     languages = typer.Option("--languages", help="The recipe's languages, such as en,zh,sw.")
@@ -127,7 +128,7 @@ def _recipe(name: str, kind: str, cls: Any, given: dict[str, Any]) -> Any:
     else:
         steps = [{"ingest": {"path": given["in_"]}, "id": _READ, **rate}, {name: params, **rate}]
     if given.get("drop"):
-        drop = [r for r, reason in cls.reasons.items() if given["languages"] or not reason.languages]
+        drop = [r for r, reason in cls.reasons.items() if reason.usual and (given["languages"] or not reason.languages)]
         steps.append({"select": {"drop": drop}, "id": f"{name}_drop", "allow_empty": True})
     value: dict[str, Any] = {"name": name, "steps": steps}
     if given["languages"]:

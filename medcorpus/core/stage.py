@@ -62,7 +62,8 @@ class Reason:
     """Why a row may be dropped: a predicate over the stage's own columns and decision parameters.
 
     `drops(batch, params, languages)` returns a boolean array, true = drop; null counts as false.
-    `params` names the decision parameters it looks at; `score` the column shown beside the reason.
+    `params` names the decision parameters it looks at; `score` the column shown beside the reason. What is not
+    `usual` (the rules of others, what is for review) drops rows only where a `select` names it.
     """
 
     description: str
@@ -70,6 +71,7 @@ class Reason:
     params: tuple[str, ...] = ()
     languages: bool = False
     score: str | None = None
+    usual: bool = True
 
 
 @dataclass(frozen=True)

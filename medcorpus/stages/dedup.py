@@ -95,7 +95,7 @@ class Dedup(Gather):
     resources = Resources(memory_mb=1024)
     reasons = {
         "duplicate": Reason("a copy of a row that is kept", _is_duplicate, score="dedup_similarity"),
-        "contradicts": Reason("a question that is there with another answer as well", _contradicts),
+        "contradicts": Reason("a question that is there with another answer as well", _contradicts, usual=False),
     }
 
     def open(self) -> None:

@@ -169,7 +169,9 @@ class Quality(Map):
             _low_quality,
             (*_LIMITS, "repetition_from"),
         ),
-        **{name: Reason(said, partial(_outside, rules=name), ("limits",)) for name, said in _RULES.items()},
+        **{
+            name: Reason(said, partial(_outside, rules=name), ("limits",), usual=False) for name, said in _RULES.items()
+        },
     }
 
     def open(self) -> None:

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from medcorpus.cli import COMMANDS, SUBCOMMANDS, help_text
-from medcorpus.jobs import TRAINING
 from medcorpus.cli.readme import regenerate
 from medcorpus.core.shipped import shipped
+from medcorpus.jobs import TRAINING
 from tests.cli.helpers import environment, medcorpus, tree
 
 
