@@ -119,7 +119,7 @@ def test_word_vectors_are_no_identifier(folder):
 def test_the_shipped_one():
     found = read(shipped_model())
     assert (found.minn, found.maxn, found.bucket) == (1, 5, 1_000_000)
-    assert found.rows.shape == (170_000, 32) and found.output.shape == (len(found.labels), 32)
+    assert found.rows.shape == (190_000, 32) and found.output.shape == (len(found.labels), 32)
     assert found.rows.dtype == found.output.dtype == np.float32
     assert np.abs(found.rows).max() < 100
 
