@@ -100,11 +100,11 @@ class Dedup(Gather):
 
     def open(self) -> None:
         """Load the kernels."""
-        from medcorpus.text.minhash import band_keys, bands_for
+        from medcorpus.text.minhash import band_keys
         from medcorpus.text.shingles import shingles
 
         found = shingles(pa.array(["warm"]))
-        band_keys(found.values, found.offsets, bands_for(self.params.threshold))
+        band_keys(found.values, found.offsets, self._cut())
 
     @classmethod
     def figures(cls) -> list[dict[str, str]]:
@@ -119,9 +119,7 @@ class Dedup(Gather):
 
     def notes(self) -> list[str]:
         """How the threshold is met."""
-        from medcorpus.text.minhash import bands_for
-
-        cut = bands_for(self.params.threshold)
+        cut = self._cut()
         return [f"{cut.bands} bands of {cut.rows}: finds {cut.found(self.params.threshold):.0%} at the threshold"]
 
     def resource_digests(self) -> dict[str, str]:
@@ -139,7 +137,6 @@ class Dedup(Gather):
     def emit(self, batches: Iterator[pa.RecordBatch]) -> pa.Table:
         """One row a document (`formats.bands` says with which columns)."""
         from medcorpus.formats.bands import signed
-        from medcorpus.text.minhash import bands_for
         from medcorpus.text.shingles import shingles
 
         found, columns = [], []
@@ -158,13 +155,12 @@ class Dedup(Gather):
                     "answers": pa.array(answers),
                 }
             )
-        return signed(pa.Table.from_batches(map(pa.RecordBatch.from_pydict, columns)), found,
-                      bands_for(self.params.threshold), self.params.seed)  # fmt: skip
+        table = pa.Table.from_batches(map(pa.RecordBatch.from_pydict, columns))
+        return signed(table, found, self._cut(), self.params.seed)
 
     def resolve(self, parts: list[pa.Table]) -> pa.Table:
         """Decisions for the rows that are not alone."""
         from medcorpus.formats.bands import Bands, add_to_index, export_lsh, open_index
-        from medcorpus.text.minhash import bands_for
 
         header = self._header()
         indexed = [t for name in self._indexes() for t in open_index(self.context.state, name, header).tables()]
@@ -180,13 +176,7 @@ class Dedup(Gather):
                 base = [name for name in self._indexes() if name.partition("@")[0] == self.params.index]
                 add_to_index(self.context.state, self.params.index, header, parts, kept, base)
             if self.params.export_lsh:
-                export_lsh(
-                    Path(fill(self.params.export_lsh)),
-                    parts,
-                    kept,
-                    self.params.threshold,
-                    bands_for(self.params.threshold),
-                )
+                export_lsh(Path(fill(self.params.export_lsh)), parts, kept, self.params.threshold, self._cut())
         return pa.table(
             {
                 "part": pa.array(bands.part[told].astype(np.int32)),
@@ -212,12 +202,17 @@ class Dedup(Gather):
     def _indexes(self) -> list[str]:
         return [name for name in self.params.against if name != "self"]
 
+    def _cut(self) -> Any:
+        """Bands and rows."""
+        from medcorpus.text.minhash import bands_for
+
+        return bands_for(self.params.threshold)
+
     def _header(self) -> dict[str, Any]:
         """What two rows must share for their hashes to be comparable."""
-        from medcorpus.text.minhash import bands_for
         from medcorpus.text.shingles import SCHEME
 
-        cut = bands_for(self.params.threshold)
+        cut = self._cut()
         chosen = self.params.model_dump(include={"threshold", "shingle", "seed"})
         return chosen | {"bands": cut.bands, "rows": cut.rows, "scheme": SCHEME} | self.resource_digests()
 

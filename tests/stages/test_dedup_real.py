@@ -70,17 +70,20 @@ def pairs(grams, languages, least):
     return out
 
 
+@pytest.mark.parametrize("guard", [False, True])
 @pytest.mark.parametrize("threshold", [0.7, 0.8])
-def test_recall_and_soundness(corpus, threshold):
+def test_recall_and_soundness(corpus, threshold, guard):
     texts, languages, grams = corpus
     assert len(texts) >= DOCUMENTS and len(set(languages)) >= 12
     batch = records(texts, language=languages)
-    rows = run(batch.slice(0, 2000), batch.slice(2000), stage=stage(threshold=threshold, guard=False))
+    rows = run(batch.slice(0, 2000), batch.slice(2000), stage=stage(threshold=threshold, guard=guard))
     near = pairs(grams, languages, threshold)
     wanted = [pair for pair, similarity in near.items() if similarity >= threshold + 0.1]
     together = sum(rows[a]["dedup_family"] == rows[b]["dedup_family"] is not None for a, b in wanted)
     by_language = Counter(languages[a] for a, _ in wanted)
-    print(f"threshold {threshold}: {together} of {len(wanted)} pairs in one family, {len(by_language)} languages")
+    print(
+        f"threshold {threshold}, guard {guard}: {together} of {len(wanted)} pairs in one family, {len(by_language)} languages"
+    )
     assert len(by_language) >= 12 and len(wanted) > 500
     assert together / len(wanted) >= 0.98
     number = {row["id"]: i for i, row in enumerate(rows)}
