@@ -81,9 +81,7 @@ def test_recall_and_soundness(corpus, threshold, guard):
     wanted = [pair for pair, similarity in near.items() if similarity >= threshold + 0.1]
     together = sum(rows[a]["dedup_family"] == rows[b]["dedup_family"] is not None for a, b in wanted)
     by_language = Counter(languages[a] for a, _ in wanted)
-    print(
-        f"threshold {threshold}, guard {guard}: {together} of {len(wanted)} pairs in one family, {len(by_language)} languages"
-    )
+    print(f"{threshold=} {guard=}: {together} of {len(wanted)} pairs in one family, {len(by_language)} languages")
     assert len(by_language) >= 12 and len(wanted) > 500
     assert together / len(wanted) >= 0.98
     number = {row["id"]: i for i, row in enumerate(rows)}
