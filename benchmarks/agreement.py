@@ -157,7 +157,7 @@ def _wrong(family: list[int], sets: list[np.ndarray], long: list[bool]) -> tuple
 
 def labels(bench: Any, corpus: Path) -> str:
     """Labels and scores of lid.176.ftz beside fastText's."""
-    from medcorpus.text.lid import Model
+    from medcorpus.text.lid.model import Model
 
     folder, file = bench.fresh("labels"), environments.lid176()
     run([environments.python("fasttext"), bench.SCRIPTS / "fasttext_langid.py", corpus, folder / "out", file], folder)
@@ -177,7 +177,8 @@ def labels(bench: Any, corpus: Path) -> str:
 
 def quality(bench: Any, corpus: Path) -> str:
     """Agreement of each rule with datatrove's."""
-    from medcorpus.text import rule_words, rules
+    from medcorpus.text.rules import figures
+    from medcorpus.text.rules.words import tokens as tokenised
 
     folder = bench.fresh("rules")
     table = pq.read_table(corpus, columns=["text", "language"]).slice(0, TEXTS)
@@ -187,12 +188,12 @@ def quality(bench: Any, corpus: Path) -> str:
     }
     texts, languages = list(spoken), list(spoken.values())
     array = pa.array(texts)
-    ends, starts, stops = rule_words.tokens(array)
+    ends, starts, stops = tokenised(array)
     data = "".join(texts).encode()
     tokens = [[data[starts[t] : stops[t]].decode() for t in range(ends[n], ends[n + 1])] for n in range(len(texts))]
     given = {"id": [str(n) for n in range(len(texts))], "text": array, "language": languages, "tokens": tokens}
     pq.write_table(pa.table(given), folder / "texts.parquet")
-    found = rules.figures(rules.counts(array))
+    found = figures.figures(figures.counts(array))
     said = {}
     for how in ("same", "own"):
         command = [environments.python("datatrove"), bench.SCRIPTS / "datatrove_rules.py", folder / "texts.parquet"]
@@ -229,9 +230,9 @@ def _rows(table: pa.Table) -> list[tuple[str, str]]:
 
 def _drops(names: str, found: dict[str, np.ndarray], count: int) -> list[bool]:
     """Whether a limit of one of `names` is passed, for each text."""
-    from medcorpus.text.published import PUBLISHED
+    from medcorpus.text.rules.published import PUBLISHED
 
-    limits = {name: limit for figures in PUBLISHED.values() for name, limit in figures.items()}
+    limits = {name: limit for rules in PUBLISHED.values() for name, limit in rules.items()}
     gone = np.zeros(count, bool)
     for name in names.split(", "):
         least, most = limits[name]

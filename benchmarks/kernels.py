@@ -35,13 +35,14 @@ def timed(work: str, texts: pa.ChunkedArray, kernel: Callable[[pa.Array], object
 
 def rows(folder: Path) -> list[Row]:
     """One for each kernel."""
-    from medcorpus.text import measures, rules
-    from medcorpus.text.lid import Model, shipped_model
+    from medcorpus.text import measures
+    from medcorpus.text.lid.model import Model, shipped_model
+    from medcorpus.text.rules import figures
 
     texts = column(folder)
     model = Model(shipped_model())
     return [
-        timed("kernel: rules of Gopher, C4, FineWeb", texts, lambda chunk: rules.figures(rules.counts(chunk)), 40),
+        timed("kernel: rules of Gopher, C4, FineWeb", texts, lambda chunk: figures.figures(figures.counts(chunk)), 40),
         timed("kernel: our own measures", texts, lambda chunk: measures.shares(measures.counts(chunk)), None),
         timed("kernel: language identification, default", texts, model.predict_array, 40),
     ]

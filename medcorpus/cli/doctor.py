@@ -83,7 +83,7 @@ def _model() -> Iterator[Finding]:
     import pyarrow as pa
 
     from medcorpus.core.errors import MedcorpusError
-    from medcorpus.text.lid import Model, shipped_model
+    from medcorpus.text.lid.model import Model, shipped_model
 
     try:
         model = Model(shipped_model())

@@ -30,8 +30,9 @@ from xml.etree import ElementTree
 
 from medcorpus.core.errors import Fatal
 from medcorpus.core.languages import UnknownLanguage, registry
-from medcorpus.text.lid import NO_LANGUAGE, NORMALISE_VERSION, OWN_PREFIX, Model, normalise, script_names
-from medcorpus.text.lid_junk import JUNK
+from medcorpus.text.lid.junk import JUNK
+from medcorpus.text.lid.model import NO_LANGUAGE, OWN_PREFIX, Model
+from medcorpus.text.lid.normal import NORMALISE_VERSION, normalise, script_names
 
 Labelled = list[tuple[str, str]]
 """(label, text), as everywhere in this file."""

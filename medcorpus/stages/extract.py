@@ -57,7 +57,7 @@ class Extract(Map):
         """The library decides what is seen of a page, the model has a say in which encoding it is in."""
         from importlib.metadata import version
 
-        from medcorpus.text.lid import digests, shipped_model
+        from medcorpus.text.lid.model import digests, shipped_model
 
         return {"resiliparse": version("resiliparse")} | digests(shipped_model())
 

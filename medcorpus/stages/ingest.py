@@ -208,7 +208,7 @@ class Ingest(Source):
         """The name of the source, which is in every row and enters every id; the registry of languages; and the model
         that has a say in which encoding a file is in.
         """
-        from medcorpus.text.lid import digests, shipped_model
+        from medcorpus.text.lid.model import digests, shipped_model
 
         return {"source": self._mapping.source, "languages": registry().digest} | digests(shipped_model())
 

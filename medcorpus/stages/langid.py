@@ -94,7 +94,7 @@ class Langid(Map):
     }  # fmt: skip
 
     def _path(self, model: str) -> Path:
-        from medcorpus.text.lid import shipped_model
+        from medcorpus.text.lid.model import shipped_model
 
         if model == SHIPPED:
             return shipped_model()
@@ -119,7 +119,8 @@ class Langid(Map):
         """The models, and what their texts go through first, decide what is written."""
         from hashlib import blake2b, file_digest
 
-        from medcorpus.text.lid import NORMALISE_VERSION, OWN_PREFIX
+        from medcorpus.text.lid.model import OWN_PREFIX
+        from medcorpus.text.lid.normal import NORMALISE_VERSION
 
         digests = {}
         for number, name in enumerate(self._names()):
@@ -135,8 +136,8 @@ class Langid(Map):
 
     def open(self) -> None:
         """Load the models and their kernels, and look up what each of their labels stands for."""
-        from medcorpus.text.lid import Model
-        from medcorpus.text.lid_line import SCRIPTS
+        from medcorpus.text.lid.line import SCRIPTS
+        from medcorpus.text.lid.model import Model
 
         models = [None if name == LANGDETECT else Model(self._path(name)) for name in self._names()]
         known: list[list[tuple[str, str | None]]] = []
@@ -166,7 +167,7 @@ class Langid(Map):
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Score every row by its whole text."""
-        from medcorpus.text.lid_line import scripts
+        from medcorpus.text.lid.line import scripts
 
         texts = batch["text"]
         code, script, score = self._vote([self._ask(which, texts) for which in range(len(self._voters))])

@@ -32,7 +32,7 @@ from medcorpus.core.errors import nearest
 from medcorpus.core.params import Params, decision
 from medcorpus.core.schema import with_columns
 from medcorpus.core.stage import Map, Reason
-from medcorpus.text.published import FIGURES, PUBLISHED
+from medcorpus.text.rules.published import FIGURES, PUBLISHED
 
 
 class QualityParams(Params):
@@ -176,17 +176,19 @@ class Quality(Map):
 
     def open(self) -> None:
         """Load the kernels."""
-        from medcorpus.text import measures, rules
+        from medcorpus.text import measures
+        from medcorpus.text.rules import figures
 
         measures.counts(pa.array(["warm"]))
-        rules.counts(pa.array(["warm"]))
+        figures.counts(pa.array(["warm"]))
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`batch` with the columns of `writes`."""
-        from medcorpus.text import measures, rules
+        from medcorpus.text import measures
+        from medcorpus.text.rules import figures
 
         found: dict[str, Any] = measures.counts(batch.column("text"))
-        found |= measures.shares(found) | rules.figures(rules.counts(batch.column("text")))
+        found |= measures.shares(found) | figures.figures(figures.counts(batch.column("text")))
         return with_columns(
             batch,
             {

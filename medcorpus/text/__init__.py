@@ -17,9 +17,9 @@ from pathlib import Path
 
 def _digest() -> str:
     """Digest of every source in this package, 16 hex digits."""
-    total = blake2b(digest_size=8)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    total, folder = blake2b(digest_size=8), Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()
 
 

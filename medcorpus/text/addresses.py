@@ -1,9 +1,9 @@
-"""URLs and e-mail addresses in the bytes of a text: what `lid._WEB` and `lid._MAIL` find, blanked in place."""
+"""URLs and e-mail addresses in the bytes of a text: what `normal._WEB` and `normal._MAIL` find, blanked in place."""
 
 import numpy as np
 from numba import njit
 
-# Bytes of an e-mail address after lower(): before the @ (1), and in a label of the domain (2). See `lid._MAIL`.
+# Bytes of an e-mail address after lower(): before the @ (1), and in a label of the domain (2). See `normal._MAIL`.
 _MAIL = np.zeros(256, np.uint8)
 _MAIL[list(b"abcdefghijklmnopqrstuvwxyz0123456789-")] = 3
 _MAIL[list(b"._%+")] = 1
@@ -39,7 +39,7 @@ def _is(data, at, end, word):
 
 @njit(cache=True, nogil=True)
 def blank_addresses(line, end):
-    """Overwrite what `lid._WEB`, then what `lid._MAIL` finds in the first `end` bytes with spaces."""
+    """Overwrite what `normal._WEB`, then what `normal._MAIL` finds in the first `end` bytes with spaces."""
     at = 0
     while at < end:
         begin = at

@@ -27,8 +27,9 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from medcorpus.text import lid, nfc
+from medcorpus.text import nfc
 from medcorpus.text.buffers import buffers
+from medcorpus.text.lid import normal
 from medcorpus.text.nfc import changes, decode
 
 MAX_TOKENS = 32
@@ -183,7 +184,7 @@ def classes() -> np.ndarray:
     """uint32 per code point: what it is in lower case, its class, and whether normal form C needs a closer look."""
     points = np.arange(0x110000, dtype=np.uint32)
     kinds = np.full(0x110000, _BLANK, np.uint32)
-    unspaced = np.isin(lid.script_table(), [lid.script_names().index(name) for name in _UNSPACED])
+    unspaced = np.isin(normal.script_table(), [normal.script_names().index(name) for name in _UNSPACED])
     for code in [*range(0xD800), *range(0xE000, 0x20000), *range(0xE0100, 0xE01F0)]:
         char = chr(code)
         category = unicodedata.category(char)

@@ -20,7 +20,7 @@ from medcorpus.jobs.fit_langid import (
     snippet,
     training_lines,
 )  # fmt: skip
-from medcorpus.text.lid import Model
+from medcorpus.text.lid.model import Model
 
 SYLLABLES = {
     "qaa_Latn": ["ba", "ko", "ri", "tun", "mel"],

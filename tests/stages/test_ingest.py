@@ -364,7 +364,7 @@ def test_what_the_data_leaves_out_is_counted_but_no_error(tmp_path: Path) -> Non
 
 def test_the_key_knows_the_registry_and_the_model(tmp_path: Path) -> None:
     from medcorpus.core.languages import registry
-    from medcorpus.text.lid import digests, shipped_model
+    from medcorpus.text.lid.model import digests, shipped_model
 
     found = ingest(tmp_path, path="x.txt").resource_digests()
     assert found == {"source": "pubmed", "languages": registry().digest, **digests(shipped_model())}

@@ -15,7 +15,7 @@ from medcorpus.core.stage import Context, Decision
 from medcorpus.stages.extract import Extract, ExtractParams
 from medcorpus.stages.langid import Langid, second_opinion
 from medcorpus.stages.select import Select
-from medcorpus.text.lid import Model, shipped_model
+from medcorpus.text.lid.model import Model, shipped_model
 from tests.reading import DATA, ingest
 from tests.records import records
 

@@ -15,7 +15,7 @@ from medcorpus.core.params import role_of
 from medcorpus.core.schema import RECORD
 from medcorpus.core.stage import verb
 from medcorpus.stages.quality import _LIMITS, Quality
-from medcorpus.text.published import PUBLISHED
+from medcorpus.text.rules.published import PUBLISHED
 from tests.records import records
 
 GOOD = {

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medcorpus.text import lid, terms
+from medcorpus.text import terms
+from medcorpus.text.lid import normal
 from tests.text.scripts import texts
 
 UNSPACED = {"Hani", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Bopo", "Yiii"}
-TABLE, NAMES = lid.script_table(), lid.script_names()
+TABLE, NAMES = normal.script_table(), normal.script_names()
 
 
 def invisible(char):

@@ -186,7 +186,7 @@ def _by_zeros(head: bytes) -> Verdict | None:
 
 def _is_text(head: bytes, name: str) -> bool:
     """Is it all of one script, with ASCII beside it? Bytes taken two by two are of all scripts there are."""
-    from medcorpus.text.lid import script_of
+    from medcorpus.text.lid.normal import script_of
 
     text = Codec(name).decode(head[: 1 << 13], "ignore")
     scripts = Counter(script_of(char) or "" if char.isalpha() and char > "\x7f" else char < "\x80" for char in text)

@@ -15,7 +15,8 @@ import numpy as np
 
 from medcorpus.formats.encodings.codec import Codec
 from medcorpus.formats.encodings.tables import BY_SCRIPT, COMMON, FREQUENT, LETTERS, MULTI, SINGLE, canonical, table
-from medcorpus.text.lid import Model, script_names, script_table, shipped_model
+from medcorpus.text.lid.model import Model, shipped_model
+from medcorpus.text.lid.normal import script_names, script_table
 
 SAMPLE = 6144
 """Bytes that are judged; more changes nothing and costs time in every candidate."""

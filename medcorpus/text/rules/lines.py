@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from medcorpus.text.nfc import decode
-from medcorpus.text.rule_c4 import BRACE, BREAKS, LOREM, SCRIPT, blank, ends_well, has_words, scan, sentences
+from medcorpus.text.rules.c4 import BRACE, BREAKS, LOREM, SCRIPT, blank, ends_well, has_words, scan, sentences
 
 LINES = (
     "chars",  # code points

@@ -1,4 +1,4 @@
-"""`lid.normalise` and `lid.script_of` over the utf-8 of a column, in place: byte for byte what those two say.
+"""`normal.normalise` and `normal.script_of` over the utf-8 of a column, in place: byte for byte what those two say.
 
 What depends on Unicode comes from tables that are filled by asking Python itself, so both always speak of the
 same version. Rows that are not in normal form C are told on the way and have to be composed first.
@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
-from medcorpus.text import lid, nfc
+from medcorpus.text import nfc
 from medcorpus.text.addresses import blank_addresses, may_be_address
 from medcorpus.text.buffers import buffers, contiguous, strings
+from medcorpus.text.lid import normal
 from medcorpus.text.nfc import changes, decode
 
-SCRIPTS = (*lid.script_names(), "Jpan", "Hans", "Hant")
+SCRIPTS = (*normal.script_names(), "Jpan", "Hans", "Hant")
 """Names behind the codes of `scripts`; code 0 stands for no letters of a known script."""
 
 _LATN, _KANA, _HANI = (SCRIPTS.index(name) for name in ("Latn", "Kana", "Hani"))
@@ -32,7 +33,7 @@ NOT_NFC, _ADDRESS = -1, -2
 _POINT, _KIND, _SCRIPT, _ALPHA, _SPECIAL = 0x1FFFFF, 21, 24, 30, 31
 _SIMPLIFIED, _TRADITIONAL, _CASED, _IGNORABLE = 1, 2, 4, 8  # flags of the second table
 
-_KEEP, _DIGIT, _BLANK, _DROP = lid.KEEP, lid.DIGIT, lid.BLANK, lid.DROP
+_KEEP, _DIGIT, _BLANK, _DROP = normal.KEEP, normal.DIGIT, normal.BLANK, normal.DROP
 _SIGMA, _FINAL_SIGMA, _DOTTED_I = 0x3A3, 0x3C2, 0x130
 
 
@@ -60,20 +61,22 @@ def tables() -> Tables:
     lettered = np.zeros(0x110000, np.uint32)
     letters = [point for point in [*range(0xD800), *range(0xE000, 0x323B0)] if chr(point).isalpha()]
     lettered[letters] = 1
-    entries = lower | lid.character_classes()[lower].astype(np.uint32) << np.uint32(_KIND)
-    entries |= lid.script_table()[lower].astype(np.uint32) << np.uint32(_SCRIPT) | lettered[lower] << np.uint32(_ALPHA)
+    entries = lower | normal.character_classes()[lower].astype(np.uint32) << np.uint32(_KIND)
+    entries |= normal.script_table()[lower].astype(np.uint32) << np.uint32(_SCRIPT) | lettered[lower] << np.uint32(
+        _ALPHA
+    )
     kinds, pairs, splits = nfc.tables()
     entries[[_SIGMA, _DOTTED_I, *b"@:wW", *np.flatnonzero(kinds)]] |= np.uint32(1 << _SPECIAL)
 
     flags = np.zeros(0x110000, np.uint8)
-    simplified, traditional = lid.han_forms()
+    simplified, traditional = normal.han_forms()
     flags[0x3400:0xA000] = simplified * _SIMPLIFIED + traditional * _TRADITIONAL
     # lower() makes a sigma at the end of a word a final one; asking it tells what it thinks a word is made of.
     probes = _codes("".join(f"AΣ{chr(point)} AΣ{chr(point)}A " for point in plain).lower()).reshape(-1, 9)
     cased, goes_on = probes[:, 1] != _FINAL_SIGMA, probes[:, 5] != _FINAL_SIGMA
     flags[plain] |= (cased * _CASED + (goes_on & ~cased) * _IGNORABLE).astype(np.uint8)
     flags[[_SIGMA, _DOTTED_I]] = _CASED
-    scripts = lid.script_table().copy()
+    scripts = normal.script_table().copy()
     for table in (entries, flags, scripts):
         table.flags.writeable = False
     return Tables(entries, flags, scripts, kinds, pairs, splits)
@@ -90,7 +93,7 @@ def composed(array: pa.Array | pa.ChunkedArray, rows: np.ndarray) -> pa.Array:
 
 
 def normalised(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """`lid.normalise` of each row; a null is the empty text."""
+    """`normal.normalise` of each row; a null is the empty text."""
     lines, doubtful = _lines(array)
     if not doubtful.any():
         return lines
@@ -105,7 +108,7 @@ def _lines(array: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
 
 
 def scripts(array: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """`lid.script_of` of each row, as an index into SCRIPTS (int64)."""
+    """`normal.script_of` of each row, as an index into SCRIPTS (int64)."""
     data, offsets, _ = buffers(array)
     return _scripts(data, offsets, tables())
 
@@ -133,7 +136,7 @@ def _scripts(data, offsets, tables):
 
 @njit(cache=True, nogil=True)
 def _dominant(counts, simplified, traditional):
-    """Script of a text with `counts` letters of each script: the rules of `lid.script_of`."""
+    """Script of a text with `counts` letters of each script: the rules of `normal.script_of`."""
     han, kana = counts[_HANI], counts[_KANA]
     counts[0] = 0
     counts[_HANI] += kana
@@ -315,7 +318,7 @@ def _tokens(data, begin, end, tables, out, clean):
 
 @njit(cache=True, nogil=True)
 def line(data, begin, end, tables, out, scratch):
-    """`lid.normalise` of data[begin:end] into `out`: (size, whether it has letters, script).
+    """`normal.normalise` of data[begin:end] into `out`: (size, whether it has letters, script).
 
     The size is NOT_NFC when the text has to be composed first. Both arrays take at least `room(end - begin)`.
     """

@@ -17,10 +17,12 @@ import pytest
 
 from medcorpus.core.errors import Fatal, Missing
 from medcorpus.core.languages import UnknownLanguage, registry
-from medcorpus.text import lid
-from medcorpus.text.lid import Model, normalise, script_of, shipped_model
+from medcorpus.text.lid import model as lid_model
+from medcorpus.text.lid import normal
+from medcorpus.text.lid.model import Model, shipped_model
+from medcorpus.text.lid.normal import normalise, script_of
 
-SIB = Path(__file__).parents[2].parent / "shared" / "data" / "lid" / "sib200"
+SIB = Path(__file__).parents[3].parent / "shared" / "data" / "lid" / "sib200"
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +117,7 @@ def test_no_letters_no_script(text):
 
 
 def test_script_of_counts_the_whole_text(monkeypatch):
-    monkeypatch.setattr(lid, "_SLICE", 4)
+    monkeypatch.setattr(normal, "_SLICE", 4)
     assert script_of("abc" + "лихорадка" * 3) == "Cyrl"
     assert script_of("高血压患者应当服药") == "Hans"
 
@@ -244,7 +246,7 @@ def test_a_model_that_is_no_model(tmp_path):
 
 def test_odd_probabilities_are_clipped():
     odd = (float("nan"), -0.1, 1.00001, 0.25, float("inf"))
-    assert [lid._probability(value) for value in odd] == [0.0, 0.0, 1.0, 0.25, 1.0]
+    assert [lid_model._probability(value) for value in odd] == [0.0, 0.0, 1.0, 0.25, 1.0]
 
 
 # ------------------------------------------------------------------------------------- floors, on SIB-200 dev

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from medcorpus.core.errors import Fatal
-from medcorpus.text.fasttext_file import NotSupported, read
-from medcorpus.text.lid import Model, shipped_model
+from medcorpus.text.lid.fasttext_file import NotSupported, read
+from medcorpus.text.lid.model import Model, shipped_model
 
 NO_WORDS = 10_000_000
 SYLLABLES = ["ba", "ko", "ri", "tun", "mel", "xil", "vep", "zo", "quis", "wy", "ščo", "ñu"]

@@ -4,7 +4,7 @@
     c4       Raffel et al. 2020 (arXiv:1910.10683), section 2.2, and the code that made it (rules for lines, sentences)
     fineweb  Penedo et al. 2024 (arXiv:2406.17557), section 3.6
 
-`counts` are whole numbers, so that a slow oracle can be compared exactly (`rule_lines.LINES`, `rule_words.WORDS` name
+`counts` are whole numbers, so that a slow oracle can be compared exactly (`lines.LINES`, `words.WORDS` name
 them); `figures` are the ratios that the published limits (`published.PUBLISHED`) are set on. Denominators are those of
 datatrove, whose implementation most corpora of these names were made with: repetition is a share of all characters,
 white space included. C4's rules for lines do not change the text here; they count what they would leave.
@@ -18,9 +18,9 @@ from numba import njit
 
 from medcorpus.text.buffers import buffers
 from medcorpus.text.measures import classes
-from medcorpus.text.published import FIGURES
-from medcorpus.text.rule_lines import LINES, count_lines, ends
-from medcorpus.text.rule_words import WORDS, count_words, walk
+from medcorpus.text.rules.lines import LINES, count_lines, ends
+from medcorpus.text.rules.published import FIGURES
+from medcorpus.text.rules.words import WORDS, count_words, walk
 
 COUNTS = LINES + WORDS
 

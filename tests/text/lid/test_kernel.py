@@ -9,11 +9,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from medcorpus.text import lid_kernel
-from medcorpus.text.lid import NO_LETTERS, NOTHING_KNOWN, Model, allowed, normalise, script_of, shipped_model
+from medcorpus.text.lid import kernel as lid_kernel
+from medcorpus.text.lid.model import NO_LETTERS, NOTHING_KNOWN, Model, allowed, shipped_model
+from medcorpus.text.lid.normal import normalise, script_of
 from tests.text import scripts
 
-SIB = Path(__file__).parents[2].parent / "shared" / "data" / "lid" / "sib200"
+SIB = Path(__file__).parents[3].parent / "shared" / "data" / "lid" / "sib200"
 MODEL = Model(shipped_model())
 NAMES = (*MODEL.labels, "und", "zxx")  # NOTHING_KNOWN is -2, NO_LETTERS is -1
 

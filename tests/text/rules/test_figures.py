@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medcorpus.text import measures, rule_words, rules
-from medcorpus.text.published import FIGURES, PUBLISHED
-from medcorpus.text.rule_lines import SENTENCE_ENDS
+from medcorpus.text import measures
+from medcorpus.text.rules import figures
+from medcorpus.text.rules import words as rule_words
+from medcorpus.text.rules.lines import SENTENCE_ENDS
+from medcorpus.text.rules.published import FIGURES, PUBLISHED
 
 CLASSES = measures.classes() & 0x3F
 STOPS = {chr(point) for first, last in SENTENCE_ENDS for point in range(first, last + 1)}
@@ -127,7 +129,7 @@ def oracle(text: str) -> dict[str, int]:
     closed, opened = c4(text, False), c4(text, True)
     proper = [word for word in words if is_word(word)]
     if not text:
-        return dict.fromkeys(rules.COUNTS, 0)
+        return dict.fromkeys(figures.COUNTS, 0)
     return {
         "chars": len(text), "newlines": text.count("\n"), "hashes": text.count("#"),
         "ellipses": text.count("...") + text.count("…"),
@@ -150,8 +152,8 @@ def oracle(text: str) -> dict[str, int]:
 
 def check(texts: list[str | None]) -> None:
     array = pa.array(["before", *texts], pa.string()).slice(1)
-    found = rules.counts(array)
-    assert tuple(found) == rules.COUNTS
+    found = figures.counts(array)
+    assert tuple(found) == figures.COUNTS
     ends, starts, stops = rule_words.tokens(array)
     for row, text in enumerate(texts):
         data = "".join(["before", *(one or "" for one in texts)]).encode()
@@ -207,10 +209,10 @@ def test_the_words_of_a_sentence() -> None:
 
 
 def test_figures_and_limits_name_each_other() -> None:
-    found = rules.figures(rules.counts(pa.array(["", None, "The fever of the patient.\nIt went away.\n" * 3])))
+    found = figures.figures(figures.counts(pa.array(["", None, "The fever of the patient.\nIt went away.\n" * 3])))
     assert list(found) == list(FIGURES) and all(values.dtype == np.float32 for values in found.values())
     assert all(not values[:2].any() for values in found.values())
-    limits = [name for figures in PUBLISHED.values() for name in figures]
+    limits = [name for rules in PUBLISHED.values() for name in rules]
     assert len(limits) == len(set(limits)) and set(limits) <= set(FIGURES)
     assert found["gopher_duplicate_lines"][2] == pytest.approx(4 / 7)
     assert found["fineweb_ended_lines"][2] == 1 and found["fineweb_short_lines"][2] == 1

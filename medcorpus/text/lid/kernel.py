@@ -24,9 +24,9 @@ import pyarrow as pa
 from numba import njit
 
 from medcorpus.text.buffers import buffers
-from medcorpus.text.fasttext_file import FastTextFile, NotSupported
-from medcorpus.text.lid import NO_LETTERS, NOTHING_KNOWN, allowed
-from medcorpus.text.lid_line import NOT_NFC, SCRIPTS, composed, line, room, tables
+from medcorpus.text.lid.fasttext_file import FastTextFile, NotSupported
+from medcorpus.text.lid.line import NOT_NFC, SCRIPTS, composed, line, room, tables
+from medcorpus.text.lid.model import NO_LETTERS, NOTHING_KNOWN, allowed
 
 MAXN = 5
 """Longest n-gram that the kernel can hash."""
@@ -101,7 +101,7 @@ def weights(model: FastTextFile, labels: tuple[str, ...]) -> Weights:
 
 
 def gate(labels: tuple[str, ...]) -> np.ndarray:
-    """`lid.allowed` as a table: bool for each of SCRIPTS and each label."""
+    """`model.allowed` as a table: bool for each of SCRIPTS and each label."""
     return np.array([[label in may for label in labels] for may in (allowed(script, labels) for script in SCRIPTS)])
 
 
@@ -115,7 +115,7 @@ def _aligned(rows: np.ndarray) -> np.ndarray:
 
 
 def predict(texts: pa.Array | pa.ChunkedArray, model: Weights, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The best `k` labels of each row, as `lid.Model.predict_array` returns them."""
+    """The best `k` labels of each row, as `model.Model.predict_array` returns them."""
     data, offsets, _ = buffers(texts)
     labels, scores, doubtful = _predict(data, offsets, tables(), model, k)
     rows = np.flatnonzero(doubtful)

@@ -1,4 +1,4 @@
-"""The normal form and the script of a column: what `lid.normalise` and `lid.script_of` say, to the byte."""
+"""The normal form and the script of a column: what `normal.normalise` and `normal.script_of` say, to the byte."""
 
 import gzip
 import random
@@ -9,17 +9,19 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from medcorpus.text import lid, lid_line, nfc
+from medcorpus.text import nfc
+from medcorpus.text.lid import line as lid_line
+from medcorpus.text.lid import normal
 from tests.text import scripts
 
-SIB = Path(__file__).parents[2].parent / "shared" / "data" / "lid" / "sib200"
+SIB = Path(__file__).parents[3].parent / "shared" / "data" / "lid" / "sib200"
 
 
 def check(texts):
     array = pa.array(texts, pa.string())
-    assert lid_line.normalised(array).to_pylist() == [lid.normalise(text) for text in texts]
+    assert lid_line.normalised(array).to_pylist() == [normal.normalise(text) for text in texts]
     told = [lid_line.SCRIPTS[code] if code else None for code in lid_line.scripts(array)]
-    assert told == [lid.script_of(text) for text in texts]
+    assert told == [normal.script_of(text) for text in texts]
 
 
 @settings(max_examples=300, deadline=None)
@@ -86,7 +88,7 @@ def test_letters_that_nfc_takes_apart_stay_in_place():
 
 def test_kinds_of_columns():
     texts = ["ABC def", None, "Été 5 mg", "", "ไข้", "e\u0301"]
-    wanted = [lid.normalise(text or "") for text in texts]
+    wanted = [normal.normalise(text or "") for text in texts]
     for kind in (pa.string(), pa.large_string()):
         array = pa.array(texts, kind)
         assert lid_line.normalised(array).to_pylist() == wanted
