@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from medcorpus.core import light
 from medcorpus.core.errors import MedcorpusError, PartitionError, Retryable
 from medcorpus.engine.worker import Result, Task, Worker
 
@@ -140,6 +141,7 @@ def _main(root: str, pipe: Connection, lifeline: Connection) -> None:
     """A worker's life: take tasks until told to stop. Ctrl-C is the driver's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+    light.arrow()
     worker = Worker(root)
     lock = threading.Lock()
 

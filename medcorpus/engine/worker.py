@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from medcorpus.core import keys
+from medcorpus.core import keys, light
 from medcorpus.core.errors import Fatal, MedcorpusError
 from medcorpus.core.manifest import Account, Part
 from medcorpus.core.schema import RECORD, record_id
@@ -70,6 +70,8 @@ class Worker:
     def stage(self, step: Step) -> Stage:
         """The opened stage of a step."""
         if step.id not in self._stages:
+            if step.cls.compiles:
+                light.kernels()
             stage = step.build()
             stage.open()
             self._stages[step.id] = stage

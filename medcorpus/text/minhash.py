@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from medcorpus.text.shingles import _mix
+from medcorpus.text.tokens import mix
 
 MOST_VALUES = 112
 _FEW = 64  # shingles; below, vectors of shingles are mostly rest
@@ -53,7 +53,7 @@ def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(over="ignore"):
         for which in range(2 * count):
             state += np.uint64(0x9E3779B97F4A7C15)
-            drawn[which] = _mix.py_func(state)
+            drawn[which] = mix.py_func(state)
     drawn >>= np.uint64(32)
     return drawn[:count].astype(np.uint32) | np.uint32(1), drawn[count:].astype(np.uint32)
 
@@ -90,7 +90,7 @@ def _band_keys(values, offsets, a, b, bands):
         for band in range(bands):
             key = np.uint64(band)
             for _ in range(rows):
-                key = _mix(key ^ np.uint64(signature[at]))
+                key = mix(key ^ np.uint64(signature[at]))
                 at += 1
             out[band, row] = key
     return out

@@ -1,10 +1,6 @@
 """Shingles: what a document says, as a set of hashes, in any script. One walk over the utf-8, in place.
 
-*Tokens.* Where words are set apart, a word: letters, marks and the digits that follow them (`b12`). Where they
-are not (Han, kana, Thai, Lao, Khmer, Burmese, Tibetan) a grapheme: a letter with its marks. A number: digits with
-single . , ٫ ٬ between them; `500mg` is a number and a word. A sign that turns a meaning around (+ < > = % ...). All
-else separates. Before that: NFC, case folded, the digits of every script as ASCII ones; marks stay, for they
-part words in Thai, Khmer and Hindi. What no reader sees (joiners, soft hyphens, tatweel) is passed over.
+*Tokens.* `text.tokens`: words, numbers, signs, and graphemes where words are not set apart; after NFC.
 
 *Shingles.* Each `width` tokens in a row, hashed to 64 bits, of which the upper 32 are kept, each value once. A
 document of no more than `width` tokens has none that could be compared by halves: it counts as a whole.
@@ -24,7 +20,6 @@ than one inside. `edges` is a hash of the first and the last four tokens of such
 Every hash is made from a seed and SCHEME; who compares hashes has to compare those first.
 """
 
-import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
@@ -34,21 +29,14 @@ import pyarrow.compute as pc
 from numba import njit
 
 from medcorpus.text.buffers import buffers, contiguous
-from medcorpus.text.measures import HAN_RANGES, UNSPACED_RANGES
-from medcorpus.text.nfc import decode, not_nfc
+from medcorpus.text.nfc import not_nfc
+from medcorpus.text.tokens import mix, tables, tokens
 
 SCHEME = 1
 """Bumped when a text gives other hashes than before."""
 
-_SEPARATOR, _LETTER, _MARK, _DIGIT, _LONE, _SIGN, _UNSEEN, _POINT = range(8)
-_SIGNS = "+<>=±×÷≤≥≠≈¬−%‰°"
-_POINTS = ".,٫٬"
-_UNSEEN_CHARS = "\u00ad\u0640\u034f\u180e"
-_MANY = 0x110000  # a folded value from here on stands for several code points
-
 _MULTIPLY = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
 _BASE = np.uint64(0xD6E8FEB86659FD93)
-_MIX1, _MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64 (Steele et al. 2014)
 
 SHORT = 64
 _EDGE = 4
@@ -90,175 +78,26 @@ def shingles(array: pa.Array | pa.ChunkedArray, width: int = 5, seed: int = 1) -
     """Shingles of each row; a null counts as the empty text. `width` is at least 1."""
     if width < 1:
         raise ValueError(f"a shingle needs a token, not {width}")
-    array = composed(array)
-    data, offsets, _ = buffers(array)
-    kinds, folds, many = tables()
-    return Shingles(*_walk(data, offsets, kinds, folds, many, np.int64(width), np.uint64(seed), _units(seed)))
-
-
-def composed(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """The rows in normal form C; the array itself when all are."""
     array = contiguous(array)
     data, offsets, _ = buffers(array)
     doubtful = not_nfc(data, offsets)
-    if not doubtful.any():
-        return array
-    mask = pa.array(doubtful)
-    return pc.replace_with_mask(array, mask, pc.utf8_normalize(array.filter(mask), form="NFC"))
-
-
-@cache
-def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(kind of each code point, uint8; what it folds to, uint32; sequences that folds beyond _MANY stand for)."""
-    kinds = np.zeros(0x110000, np.uint8)
-    folds = np.arange(0x110000, dtype=np.uint32)
-    many: list[tuple[int, ...]] = []
-    chars = list(map(chr, range(0x20000)))
-    by_category = dict.fromkeys(("Lu", "Ll", "Lt", "Lm", "Lo", "Nl", "No"), _LETTER)
-    by_category |= {"Mn": _MARK, "Mc": _MARK, "Me": _MARK, "Nd": _DIGIT, "Cf": _UNSEEN}
-    kinds[:0x20000] = [by_category.get(category, _SEPARATOR) for category in map(unicodedata.category, chars)]
-    for point, (char, folded) in enumerate(zip(chars, map(str.casefold, chars), strict=True)):
-        if char == folded:
-            continue
-        if len(folded) > 1:
-            folds[point] = _MANY + len(many)
-            many.append(tuple(map(ord, folded)))
-        else:
-            folds[point] = ord(folded)
-    digits = np.flatnonzero(kinds == _DIGIT)
-    folds[digits] = [ord("0") + unicodedata.decimal(chr(point)) for point in digits]
-    kinds[0xFE00:0xFE10] = kinds[0xE0100:0xE01F0] = kinds[0xE0001:0xE0080] = _UNSEEN  # variation selectors, tags
-    kinds[0x200B] = _SEPARATOR  # zero width space, a word boundary in Thai and Khmer
-    for first, last in (*HAN_RANGES, *UNSPACED_RANGES):
-        block = kinds[first : last + 1]
-        block[(block == _LETTER) | (first >= 0x20000)] = _LONE
-    for chars, kind in ((_SIGNS, _SIGN), (_POINTS, _POINT), (_UNSEEN_CHARS, _UNSEEN)):
-        kinds[[ord(char) for char in chars]] = kind
-    longest = np.zeros((len(many), 3), np.uint32)
-    for number, points in enumerate(many):
-        longest[number, : len(points)] = points
-    for table in (kinds, folds, longest):
-        table.flags.writeable = False
-    return kinds, folds, longest
+    instead = np.where(doubtful, np.cumsum(doubtful) - 1, -1)
+    composed, composed_offsets, _ = buffers(pc.utf8_normalize(array.filter(pa.array(doubtful)), form="NFC"))
+    made = _walk(
+        data, offsets, instead, composed, composed_offsets, tables(), np.int64(width), np.uint64(seed), _units(seed)
+    )
+    return Shingles(*made)
 
 
 @cache
 def _units(seed: int) -> np.ndarray:
     """Hashes of the first token of each unit, sorted."""
     texts = pa.array([f"{unit} ." for unit in UNITS.split()])
-    data, offsets, _ = buffers(composed(texts))
-    kinds, folds, many = tables()
-    found = _first_tokens(data, offsets, kinds, folds, many, np.uint64(seed))
+    data, offsets, _ = buffers(pc.utf8_normalize(texts, form="NFC"))
+    found = _first_tokens(data, offsets, tables(), np.uint64(seed))
     found = np.unique(found[found != 0])
     found.flags.writeable = False
     return found
-
-
-@njit(inline="always")
-def _mix(word):
-    word = (word ^ word >> np.uint64(30)) * _MIX1
-    word = (word ^ word >> np.uint64(27)) * _MIX2
-    return word ^ word >> np.uint64(31)
-
-
-@njit(inline="always")
-def _stir(state, point, folds, many):
-    folded = folds[point]
-    if folded < _MANY:
-        return (state ^ np.uint64(folded)) * _MULTIPLY
-    for which in range(3):
-        if many[folded - _MANY, which]:
-            state = (state ^ np.uint64(many[folded - _MANY, which])) * _MULTIPLY
-    return state
-
-
-@njit(nogil=True, inline="always")
-def _token(data, at, end, kinds, folds, many, seed):
-    """The token that begins at or after `at`: (hash, kind, where it ends, flags of what it may mean).
-
-    Kind is _LETTER, _DIGIT, _LONE or _SIGN, or _SEPARATOR when there is none. Flag 1: it may be a strength.
-    """
-    while at < end:
-        byte = data[at]
-        if byte < 0x80:
-            kind = kinds[byte]
-            if kind == _SEPARATOR:
-                at += 1
-                continue
-            point, size = np.int64(byte), 1
-        else:
-            point, size = decode(data, at)
-            kind = kinds[point]
-        if kind == _LETTER or kind == _MARK:  # noqa: SIM109 (compiled)
-            state = _stir(seed, point, folds, many)
-            length, digits = 1, False
-            at += size
-            while at < end:
-                byte = data[at]
-                if byte < 0x80:
-                    kind = kinds[byte]
-                    if kind != _LETTER:
-                        if kind != _DIGIT:
-                            break
-                        digits = True
-                    state = (state ^ np.uint64(folds[byte])) * _MULTIPLY
-                    length += 1
-                    at += 1
-                    continue
-                point, size = decode(data, at)
-                kind = kinds[point]
-                if kind == _LETTER or kind == _MARK or kind == _DIGIT:  # noqa: SIM109 (compiled)
-                    digits |= kind == _DIGIT
-                    state = _stir(state, point, folds, many)
-                    length += 1
-                elif kind != _UNSEEN:
-                    break
-                at += size
-            return _mix(state), _LETTER, at, np.int64(digits and length <= 8)
-        if kind == _LONE:
-            state = _stir(seed, point, folds, many)
-            at += size
-            while at < end:
-                point, size = decode(data, at)
-                kind = kinds[point]
-                if kind == _MARK:
-                    state = _stir(state, point, folds, many)
-                elif kind != _UNSEEN:
-                    break
-                at += size
-            return _mix(state), _LONE, at, np.int64(0)
-        if kind == _DIGIT:
-            return _number(data, at, end, kinds, folds, seed)
-        if kind == _SIGN:
-            return _mix(_stir(seed, point, folds, many)), _SIGN, at + size, np.int64(0)
-        at += size
-    return np.uint64(0), _SEPARATOR, at, np.int64(0)
-
-
-@njit(nogil=True)
-def _number(data, at, end, kinds, folds, seed):
-    """Digits, and single points between digits: see `_token`. 007 is 7; a comma counts as a point."""
-    state = seed ^ np.uint64(0x6E756D)
-    value, digits, points = np.int64(0), 0, 0
-    while at < end:
-        point, size = decode(data, at)
-        kind = kinds[point]
-        if kind == _DIGIT:
-            figure = np.int64(folds[point]) - 48
-            digits += 1
-            if points == 0:
-                value = min(value * 10 + figure, np.int64(1) << 40)
-            if value or points:
-                state = (state ^ np.uint64(48 + figure)) * _MULTIPLY
-        elif kind == _POINT and at + size < end and kinds[decode(data, at + size)[0]] == _DIGIT:
-            points += 1
-            state = (state ^ np.uint64(46)) * _MULTIPLY
-        elif kind != _UNSEEN:
-            break
-        at += size
-    year = 1900 <= value < 2100
-    bare = points == 1 or (points == 0 and digits <= 6 and value >= 32 and not year)
-    return _mix(state), _DIGIT, at, np.int64(bare)
 
 
 @njit(inline="always")
@@ -274,23 +113,29 @@ def _holds(sorted_values, value):
 
 
 @njit(cache=True, nogil=True)
-def _first_tokens(data, offsets, kinds, folds, many, seed):
+def _first_tokens(data, offsets, tables, seed):
     out = np.zeros(len(offsets) - 1, np.uint64)
+    longest = (offsets[1:] - offsets[:-1]).max()
+    hashes, marks = np.empty(longest, np.uint64), np.empty(longest, np.uint8)
     for row in range(len(out)):
-        out[row] = _token(data, offsets[row], offsets[row + 1], kinds, folds, many, seed)[0]
+        if tokens(data, offsets[row], offsets[row + 1], tables, seed, hashes, marks):
+            out[row] = hashes[0]
     return out
 
 
 @njit(cache=True, nogil=True)
-def _walk(data, offsets, kinds, folds, many, width, seed, units):
-    """See `Shingles`. Tokens first, then what is made of them: short loops, which the compiler does well."""
+def _walk(data, offsets, instead, composed, composed_offsets, tables, width, seed, units):
+    """See `Shingles`. Row i is taken from `composed` where `instead` tells its place there, not -1.
+
+    Tokens first, then what is made of them: short loops, which the compiler does well.
+    """
     rows = len(offsets) - 1
     whole = np.zeros((rows, 2), np.uint64)
     strengths = np.zeros(rows, np.uint64)
     numbers = np.zeros(rows, np.uint64)
     words = np.zeros(rows, np.uint64)
     edges = np.zeros(rows, np.uint64)
-    tokens = np.zeros(rows, np.int32)
+    counts = np.zeros(rows, np.int32)
     starts = np.zeros(rows + 1, np.int64)
     values = np.empty(1024 + (offsets[rows] - offsets[0]) // 4, np.uint32)
     hashes = np.empty(4096, np.uint64)
@@ -298,17 +143,19 @@ def _walk(data, offsets, kinds, folds, many, width, seed, units):
     seen = np.zeros(1 << 12, np.uint64)  # open addressing: number of the row in the upper half, shingle in the lower
     put = 0
     for row in range(rows):
-        at, end = offsets[row], offsets[row + 1]
+        source, at, end = data, offsets[row], offsets[row + 1]
+        if instead[row] >= 0:
+            source, at, end = composed, composed_offsets[instead[row]], composed_offsets[instead[row] + 1]
         most = end - at + 1  # a token is a byte at least
         if most > len(hashes):
             hashes = np.empty(2 * most, np.uint64)
             marks = np.empty(2 * most, np.uint8)
-        count = _tokens(data, at, end, kinds, folds, many, seed, hashes, marks)
-        tokens[row] = count
+        count = tokens(source, at, end, tables, seed, hashes, marks)
+        counts[row] = count
         if count:
             one, two = _whole(hashes, count, seed)
         else:
-            one, two = _bytes(data, at, end, seed)
+            one, two = _bytes(source, at, end, seed)
         whole[row, 0], whole[row, 1] = one, two
         strengths[row], numbers[row], words[row] = _figures(hashes, marks, count, seed, units)
         if _EDGE < count < SHORT:
@@ -317,7 +164,7 @@ def _walk(data, offsets, kinds, folds, many, width, seed, units):
                 edge = (edge ^ hashes[place]) * _MULTIPLY
             for place in range(_EDGE):
                 edge = (edge ^ hashes[count - 1 - place]) * _MULTIPLY
-            edges[row] = _mix(edge)
+            edges[row] = mix(edge)
         if count > width:  # else compared whole
             if put + count > len(values):
                 grown = np.empty(2 * len(values) + count, np.uint32)
@@ -327,7 +174,7 @@ def _walk(data, offsets, kinds, folds, many, width, seed, units):
                 seen = np.zeros(4 * len(seen) if 4 * len(seen) > 2 * count else _power(2 * count), np.uint64)
             put = _distinct(hashes, count, width, seed, np.uint64(row + 1), seen, values, put)
         starts[row + 1] = put
-    return values[:put].copy(), starts, whole, strengths, numbers, words, edges, tokens
+    return values[:put].copy(), starts, whole, strengths, numbers, words, edges, counts
 
 
 @njit(nogil=True)
@@ -339,19 +186,6 @@ def _power(least):
 
 
 @njit(nogil=True)
-def _tokens(data, at, end, kinds, folds, many, seed, hashes, marks):
-    """Hashes of all tokens, and a mark for each: 2 for a number, 1 for what may be a strength by itself."""
-    count = 0
-    while True:
-        hashed, kind, at, flag = _token(data, at, end, kinds, folds, many, seed)
-        if kind == _SEPARATOR:
-            return count
-        hashes[count] = hashed
-        marks[count] = np.uint8(flag | (2 if kind == _DIGIT else 0))
-        count += 1
-
-
-@njit(nogil=True)
 def _whole(hashes, count, seed):
     one, two = seed, ~seed
     for place in range(count):
@@ -359,7 +193,7 @@ def _whole(hashes, count, seed):
         one ^= one >> np.uint64(32)
         two = (two + hashes[place]) * _BASE
         two ^= two >> np.uint64(31)
-    return _mix(one + np.uint64(count)), _mix(two + np.uint64(count))
+    return mix(one + np.uint64(count)), mix(two + np.uint64(count))
 
 
 @njit(nogil=True)
@@ -370,7 +204,7 @@ def _bytes(data, at, end, seed):
         one ^= one >> np.uint64(32)
         two = (two + np.uint64(data[place]) + np.uint64(1)) * _BASE
         two ^= two >> np.uint64(31)
-    return _mix(one), _mix(two)
+    return mix(one), mix(two)
 
 
 @njit(nogil=True)
@@ -384,14 +218,14 @@ def _figures(hashes, marks, count, seed, units):
             said = (said ^ hashed) * _MULTIPLY
             said ^= said >> np.uint64(29)
             if mark:
-                strengths += _mix(hashed + _BASE)
+                strengths += mix(hashed + _BASE)
             continue
-        numbers += _mix(hashed + _BASE)
+        numbers += mix(hashed + _BASE)
         if place + 1 < count and _holds(units, hashes[place + 1]):
-            strengths += _mix(hashed + hashes[place + 1] * _BASE)
+            strengths += mix(hashed + hashes[place + 1] * _BASE)
         elif mark & 1:
-            strengths += _mix(hashed)
-    return strengths, numbers, _mix(said)
+            strengths += mix(hashed)
+    return strengths, numbers, mix(said)
 
 
 @njit(nogil=True)
@@ -411,7 +245,7 @@ def _distinct(hashes, count, width, seed, stamp, seen, values, put):
         rolling = rolling * _BASE + hashes[place]
         if place >= width:
             rolling -= hashes[place - width] * top
-        value = _mix(rolling + seed) >> np.uint64(32)
+        value = mix(rolling + seed) >> np.uint64(32)
         entry = stamp << np.uint64(32) | value
         slot = value & mask
         while seen[slot] >> np.uint64(32) == stamp and seen[slot] != entry:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medcorpus.text.measures import HAN_RANGES, UNSPACED_RANGES
-from medcorpus.text.shingles import composed, shingles
+from medcorpus.text.shingles import shingles
 from tests.text.scripts import texts as any_texts
 
 SENTENCES = [
@@ -144,10 +144,12 @@ def test_marks_stay_and_composition_does_not_matter(text):
         assert (shingles(pa.array([bare])).whole != together.whole).any()
 
 
-def test_composed_leaves_good_text_in_place():
-    array = pa.array(["é", "ก็", None])
-    assert composed(array) is array
-    assert composed(pa.array(["e\u0301", None, "x"])).to_pylist() == ["é", None, "x"]
+def test_rows_that_must_be_composed_stand_among_others():
+    rows = ["good text", "cafe\u0301 au lait", None, "ก็", "e\u0301", ""]
+    made = shingles(pa.array(rows))
+    alone = [shingles(pa.array([unicodedata.normalize("NFC", row or "")])) for row in rows]
+    assert (made.whole == np.concatenate([one.whole for one in alone])).all()
+    assert made.tokens.tolist() == [int(one.tokens[0]) for one in alone]
 
 
 EQUAL = [

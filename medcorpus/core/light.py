@@ -1,0 +1,47 @@
+"""Starting without what nobody asked for: a third of a process's start is libraries that others import on a guess.
+
+pyarrow looks for pandas when it makes its first array from Python values, to recognise Series (0.3 s of processor
+time); numba looks for scipy when it loads its first kernel, to offer linear algebra (as long). Neither is used here,
+and each looks only once. So each is made to look while there is nothing to find. Only our own processes do this, the
+command line and its workers: in somebody's notebook pyarrow goes on knowing pandas.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Hidden:
+    """A finder that says of its modules that they are not installed."""
+
+    def __init__(self, names: tuple[str, ...]):
+        self._names = names
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name.partition(".")[0] in self._names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@contextmanager
+def absent(*names: str) -> Iterator[None]:
+    """Inside, the packages `names` cannot be imported, unless they have been already."""
+    finder = _Hidden(names)
+    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]  # no more of a finder is asked for
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)  # type: ignore[arg-type]
+
+
+def arrow() -> None:
+    """Import pyarrow; it does not look for pandas again."""
+    with absent("pandas"):
+        import pyarrow as pa
+
+        pa.array([None])
+
+
+def kernels() -> None:
+    """Import what numba needs to load a kernel; it does not look for scipy again. Before any module with kernels."""
+    with absent("scipy"):
+        import numba.np.arraymath  # noqa: F401
