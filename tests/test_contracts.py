@@ -12,7 +12,7 @@ from medcorpus.cli.check import describe
 from medcorpus.cli.readme import parts
 from medcorpus.core.keys import digest
 from medcorpus.core.params import Params
-from medcorpus.core.schema import RECORD
+from medcorpus.core.schema import LARGE, RECORD
 from medcorpus.core.stage import Context, Map, Stage, load, verb
 from medcorpus.jobs import JOBS, TRAINING
 from medcorpus.stages import STAGES
@@ -84,6 +84,20 @@ def test_columns_are_declared_and_named_after_their_stage(name):
     cls = load(ALL[name][0])
     for field in cls.writes:
         assert field.name in RECORD.names or field.name.startswith(f"{name}_"), field.name
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_reasons_look_at_small_columns_and_at_their_stage_s_own(name):
+    """`select` is given no others."""
+    cls = load(ALL[name][0])
+    if not cls.reasons:
+        return
+    params = cls.Params.model_validate({**REQUIRED, "balance": {"by": ["language"], "cap": 1}}.get(name, {}))
+    fields = {field.name: field for field in [*RECORD, *cls.writes]}
+    seen = [field for field in fields.values() if field.name not in LARGE or field in cls.writes]
+    batch = pa.RecordBatch.from_arrays([pa.nulls(2, field.type) for field in seen], names=[f.name for f in seen])
+    for reason in cls.reasons.values():
+        assert len(reason.drops(batch, params, ("eng",))) == 2
 
 
 def opened(name: str) -> Stage:

@@ -48,7 +48,11 @@ def build(
     setup(log_format.value)
     if engine is Engine.ray:
         raise Missing("--engine ray is not in this version; use --engine local")
-    compiled, store = open_run(recipe, tuple(set_ or ()), out, state)
+    from medcorpus.recipe.load import load
+
+    loaded = load(recipe, tuple(set_ or ()))
+    early = None if dry_run or loaded.problems else _early(_folder(loaded, out), workers)
+    compiled, store = open_run(loaded, out, state)
     _no_training(compiled, recipe)
     for warning in compiled.warnings:
         event(f"warning: {warning}")
@@ -62,7 +66,7 @@ def build(
         show(compiled.plan, store, until, json)
         raise SystemExit(EXIT_DONE)
     stop_on_signals()
-    runner = run_plan(compiled.plan, store, workers, until, plain=log_format is LogFormat.json or json)
+    runner = run_plan(compiled.plan, store, workers, until, log_format is LogFormat.json or json, early)
     report(runner, store, json)
 
 
@@ -80,23 +84,32 @@ def _no_training(compiled: Any, recipe: str) -> None:
         raise RecipeError(problems)
 
 
-def open_run(
-    recipe: str, overrides: tuple[str, ...], out: str | None, state: Path | None, data_there: bool = True
-) -> Any:
+def _folder(loaded: Any, out: str | None) -> str:
+    return out or f"runs/{loaded.value.get('name', 'unnamed')}"
+
+
+def _early(folder: str, workers: int | None) -> Any:
+    """Two workers that start while the recipe is compiled, when the run has never been finished: there is work."""
+    if "://" in folder or (Path(folder) / "versions").exists():
+        return None
+    from medcorpus.engine.pool import Early
+
+    return Early(min(workers or 2, 2))
+
+
+def open_run(loaded: Any, out: str | None, state: Path | None, data_there: bool = True) -> Any:
     """The compiled recipe and the store of its run. Without `data_there`, `data:` may name runs still to come."""
     from medcorpus.core.store import open_store
     from medcorpus.recipe.compile import compile
-    from medcorpus.recipe.load import load
 
-    loaded = load(recipe, overrides)
-    folder = out or f"runs/{loaded.value.get('name', 'unnamed')}"
+    folder = _folder(loaded, out)
     if state is None:
         state = Path(".medcorpus") if "://" in folder else Path(folder).parent / ".state"
     compiled = compile(loaded, str(state.resolve()), data_there)
     return compiled, open_store(folder)
 
 
-def run_plan(plan: Any, store: Any, workers: int | None, until: str | None, plain: bool) -> Any:
+def run_plan(plan: Any, store: Any, workers: int | None, until: str | None, plain: bool, early: Any = None) -> Any:
     """Run under the lock. Returns the runner with its reports."""
     from medcorpus.core.store import LocalStore
     from medcorpus.engine.local import Runner
@@ -105,7 +118,7 @@ def run_plan(plan: Any, store: Any, workers: int | None, until: str | None, plai
     with store.lock(), Progress(plain=plain) as progress:
         if isinstance(store, LocalStore):
             store.sweep()
-        runner = Runner(plan, store, workers, progress)
+        runner = Runner(plan, store, workers, progress, early)
         runner.run(until)
     return runner
 

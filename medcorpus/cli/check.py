@@ -19,8 +19,9 @@ def check(
     """Find every problem of a recipe, with file, line and the nearest right name. Runs nothing, writes nothing."""
     from medcorpus.cli.build import open_run
     from medcorpus.recipe.compile import DATA
+    from medcorpus.recipe.load import load
 
-    compiled, _ = open_run(recipe, tuple(set_ or ()), None, Path(), data_there=False)
+    compiled, _ = open_run(load(recipe, tuple(set_ or ())), None, Path(), data_there=False)
     later = any("is no finished run yet" in warning.message for warning in compiled.warnings)
     steps = [
         {

@@ -76,6 +76,7 @@ def _run(name: str, kind: str, cls: Any, given: dict[str, Any]) -> None:
     from medcorpus.cli.build import report, run_plan, stop_on_signals
     from medcorpus.core.log import setup
     from medcorpus.core.store import LocalStore
+    from medcorpus.engine.pool import Early
     from medcorpus.recipe.compile import compile
 
     out: Path = given["out"]
@@ -89,10 +90,11 @@ def _run(name: str, kind: str, cls: Any, given: dict[str, Any]) -> None:
     setup()
     stop_on_signals()
     recipe = _recipe(name, kind, cls, given)
+    early = Early(min(given["workers"] or 2, 2)) if not recipe.problems else None
     work = out.parent / f".{out.name}.work"
     compiled = compile(recipe, "")
     store = LocalStore(work)
-    runner = run_plan(compiled.plan, store, given["workers"], None, plain=given["json"])
+    runner = run_plan(compiled.plan, store, given["workers"], None, given["json"], early)
     last = compiled.plan.steps[-1]
     if kind == "job":
         shutil.copytree(
@@ -138,12 +140,25 @@ def _recipe(name: str, kind: str, cls: Any, given: dict[str, Any]) -> Any:
 
 def _write_folder(work: Path, last: Any, runner: Any, out: Path) -> None:
     """The step folder: its parts, its manifest, and the rejects beside them."""
+    import pyarrow as pa
+
+    from medcorpus.core.store import LocalStore
+    from medcorpus.engine.parts import PartWriter, part_schema, read_part
+
+    store = LocalStore(work)
     out.parent.mkdir(parents=True, exist_ok=True)
     made = out.with_name(f".{out.name}.tmp-copy")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(mode=0o700 if last.private else 0o777)
-    for part in runner.parts(last.id):
-        shutil.copy(work / last.folder / f"{part.key}.arrow", made)
+    for part in runner.parts(last.id):  # in full: an overlay would miss the parts it stands on
+        with (made / f"{part.key}.arrow").open("wb") as sink:
+            writer = PartWriter(sink)
+            for batch in read_part(store, f"{last.folder}/{part.key}.arrow"):
+                writer.write(batch)
+            if writer.empty:
+                schema = part_schema(store, f"{last.folder}/{part.key}.arrow")
+                writer.write(pa.RecordBatch.from_pylist([], schema=schema))
+            writer.close()
     shutil.copy(work / last.folder / "manifest.json", made)
     if (work / "rejects").exists():
         shutil.copytree(work / "rejects", made / "rejects")

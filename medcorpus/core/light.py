@@ -26,11 +26,11 @@ class _Hidden:
 def absent(*names: str) -> Iterator[None]:
     """Inside, the packages `names` cannot be imported, unless they have been already."""
     finder = _Hidden(names)
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]  # no more of a finder is asked for
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(finder)
 
 
 def arrow() -> None:

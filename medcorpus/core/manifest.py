@@ -22,6 +22,9 @@ from medcorpus.core.store import Store
 
 QUARANTINE = "quarantine"
 EXPANDED = "expanded"
+PRIVATE = "private/"
+"""Before the folder of a step upstream of those that protect patients."""
+
 ACCOUNT_KEY = b"medcorpus.account"
 
 REJECTS = pa.schema(
@@ -161,7 +164,7 @@ class Manifest:
 
 def step_folder(step: str, key: str, private: bool) -> str:
     """Folder of a step's parts inside the run."""
-    return f"{'private/' if private else ''}steps/{step}-{key[:STEP_DIGITS]}"
+    return f"{PRIVATE if private else ''}steps/{step}-{key[:STEP_DIGITS]}"
 
 
 def rejects_folder(step: str, key: str) -> str:

@@ -22,6 +22,9 @@ MAX_BATCH_BYTES = 64 << 20
 MAX_ROW_BYTES = 32 << 20
 """A row above this goes to quarantine, so that string offsets of a batch always fit 32 bits."""
 
+LARGE = ("text", "body", "mcqa", "turns", "evidence", "extra")
+"""Columns that hold what people wrote: nearly all of a record's bytes."""
+
 OPTION = pa.struct([("key", pa.string()), ("text", pa.string())])
 MCQA = pa.struct(
     [

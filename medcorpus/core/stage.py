@@ -107,6 +107,7 @@ class Stage:
     Params: ClassVar[type[Params]] = Params
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[pa.Field, ...]] = ()
+    unread: tuple[str, ...] = ()  # columns that `apply` never looks at: a batch may come without them
     reasons: ClassVar[dict[str, Reason]] = {}
     resources: ClassVar[Resources] = Resources()
     costly: ClassVar[bool] = False  # its output is written at once, never recomputed for a later stage

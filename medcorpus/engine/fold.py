@@ -44,7 +44,7 @@ class Fold:
             first += piece.num_rows
             for step, stage in self.steps:
                 piece, rows = await self._step(step, stage, piece, rows, part)
-            timed(self.clock, "write", writer.write, piece)
+            timed(self.clock, "write", writer.write, piece, rows)
 
     async def _step(
         self, step: Step, stage: Stage, batch: pa.RecordBatch, rows: np.ndarray, part: str

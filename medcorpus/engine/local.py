@@ -19,7 +19,7 @@ from medcorpus.core.stage import Gather, Job, Source
 from medcorpus.core.store import LocalStore, Store
 from medcorpus.engine.parts import read_note
 from medcorpus.engine.plan import Plan, Step, Unit, units
-from medcorpus.engine.pool import Pool
+from medcorpus.engine.pool import Early, Pool
 from medcorpus.engine.progress import Progress
 from medcorpus.engine.warm import compile_kernels
 from medcorpus.engine.worker import Result, Task
@@ -44,14 +44,21 @@ class StepReport:
 class Runner:
     """Runs a plan in a store. One object, one run."""
 
-    def __init__(self, plan: Plan, store: Store, workers: int | None = None, progress: Progress | None = None):
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        workers: int | None = None,
+        progress: Progress | None = None,
+        early: Early | None = None,
+    ):
         self.plan = plan
         self.store = store
         self.workers = workers or default_workers(plan)
         self.progress = progress or Progress(quiet=True)
         self.reports: dict[str, StepReport] = {}
         self._parts: dict[str, list[Part]] = {}
-        self._pool = Pool(store.root, self.workers)
+        self._pool = Pool(store.root, self.workers, early)
         self.wrote = self._compiled = False
 
     def run(self, until: str | None = None) -> dict[str, StepReport]:

@@ -1,7 +1,7 @@
-"""Reading and writing parts: Arrow IPC streams with LZ4, rejects beside them.
+"""Reading and writing parts: Arrow IPC streams, whole or as overlays (`core.overlay`), rejects beside them.
 
-A step writes what the next one reads at once, so time counts: LZ4 takes a third of the time of zstd to write and read,
-and half as much room again.
+Text is written once by a Source and from then on only what is new about it, so parts are not compressed: packing 1 GB
+with LZ4 and unpacking it twice costs more than writing it, and what is mapped from the page cache needs no memory.
 """
 
 import contextlib
@@ -10,48 +10,57 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from medcorpus.core import overlay
 from medcorpus.core.errors import Fatal
 from medcorpus.core.manifest import ACCOUNT_KEY, REJECTS, Account, Part
 from medcorpus.core.store import Store
 
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
-
 
 def read_part(store: Store, name: str, columns: tuple[str, ...] = ()) -> Iterator[pa.RecordBatch]:
     """Batches of one part; with `columns` only those are decompressed. Raises Fatal naming a damaged part."""
-    try:
-        fields = [part_schema(store, name).get_field_index(column) for column in columns]
-        options = pa.ipc.IpcReadOptions(included_fields=fields or None)
-        with store.open(name) as stream, pa.ipc.open_stream(stream, options=options) as reader:
-            yield from reader
-    except pa.ArrowInvalid as error:
-        raise Fatal(f"{store.root}/{name} is damaged ({error}); delete it and run again") from error
+    with _whole(store):
+        yield from overlay.read(store.open, name, columns)
 
 
 def part_schema(store: Store, name: str) -> pa.Schema:
-    """Columns of one part."""
-    with store.open(name) as stream, pa.ipc.open_stream(stream) as reader:
-        return reader.schema
+    """Columns of the rows of one part. Raises Fatal naming a damaged part."""
+    with _whole(store):
+        return overlay.schema_of(store.open, name)
+
+
+@contextlib.contextmanager
+def _whole(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except overlay.Damaged as error:
+        raise Fatal(f"{store.root}/{error}; delete it and run again") from error
 
 
 class PartWriter:
-    """Writes batches of one schema to a sink; counts rows and bytes."""
+    """Writes batches of one schema to a sink; counts rows and bytes.
 
-    def __init__(self, sink: Any):
+    `over`, if it is given, makes it write an overlay.
+    """
+
+    def __init__(self, sink: Any, over: "Over | None" = None):
         self._sink = sink
+        self._over = over
         self._writer: pa.RecordBatchStreamWriter | None = None
         self._schema: pa.Schema | None = None
         self.rows = 0
         self.bytes = 0
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Append a batch; the first one (it may be empty) fixes the schema."""
+    def write(self, batch: pa.RecordBatch, rows: np.ndarray | None = None) -> None:
+        """Append a batch; the first one (it may be empty) fixes the schema. `rows` are their numbers in the base."""
+        if self._over is not None:
+            batch = self._over.laid(batch, np.arange(0) if rows is None else rows)
         if self._writer is None:
             self._schema = batch.schema
-            self._writer = pa.ipc.new_stream(self._sink, batch.schema, options=_OPTIONS)
+            self._writer = pa.ipc.new_stream(self._sink, batch.schema)
         elif batch.schema != self._schema:
             raise Fatal(f"a stage changed its columns between batches: {_difference(self._schema, batch.schema)}")
         if batch.num_rows:
@@ -68,6 +77,33 @@ class PartWriter:
         """Finish the stream."""
         if self._writer is not None:
             self._writer.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the rows in memory: of an overlay with a fair share of what it stands on."""
+        base = self._over.base if self._over else None
+        return self.bytes + (base.bytes * self.rows // max(base.rows, 1) if base else 0)
+
+
+@dataclass(frozen=True)
+class Over:
+    """What an overlay is written over: the part `base`, called `below` with columns `schema`.
+
+    `changed` are columns that may differ from it; others that a batch has are those of the base.
+    """
+
+    name: str
+    below: str
+    base: Part
+    schema: pa.Schema
+    changed: frozenset[str]
+
+    def laid(self, batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
+        """What is written of a batch, whose rows have the numbers `rows` in the base."""
+        new = [name for name in batch.schema.names if name not in self.schema.names]
+        own = batch.select([name for name in batch.schema.names if name in self.changed or name in new])
+        told = overlay.note(self.below, self.name, [*self.schema.names, *new], self.schema.metadata)
+        return own.add_column(0, overlay.ROW, pa.array(rows, pa.int32())).replace_schema_metadata(told)
 
 
 def _difference(one: pa.Schema | None, two: pa.Schema) -> str:
@@ -104,7 +140,7 @@ class Rejects:
         table = pa.Table.from_batches(batches, schema=REJECTS)
         if table.num_rows > 1:
             table = table.take(pc.sort_indices(table, [("part", "ascending"), ("row", "ascending"), ("locator", "ascending")]))  # fmt: skip # noqa: E501
-        with store.publish(name) as sink, pa.ipc.new_stream(sink, schema, options=_OPTIONS) as writer:
+        with store.publish(name) as sink, pa.ipc.new_stream(sink, schema) as writer:
             writer.write_table(table.replace_schema_metadata(schema.metadata))
 
 

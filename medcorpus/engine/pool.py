@@ -38,14 +38,16 @@ class Heard:
 
 
 class Pool:
-    """At most `size` processes, started when there is work for them."""
+    """At most `size` processes, started when there is work for them, or ahead of it."""
 
-    def __init__(self, root: str, size: int):
+    def __init__(self, root: str, size: int, early: "Early | None" = None):
         self.size = max(1, size)
         self._root = root
         self._context = mp.get_context("spawn")
-        self._workers: list[_Process] = []
-        self._lifeline = self._context.Pipe(duplex=False)
+        self._lifeline = early.lifeline if early else self._context.Pipe(duplex=False)
+        self._workers: list[_Process] = early.workers[: self.size] if early else []
+        for worker in early.workers[self.size :] if early else ():
+            worker.process.terminate()
 
     def run(self, tasks: Sequence[Task], io: bool = False) -> Iterator[Heard]:
         """Do all tasks, in any order; yields what is heard. With `io`, one process takes them all."""
@@ -54,7 +56,7 @@ class Pool:
         tried: set[str] = set()
         while todo or any(worker.busy for worker in self._workers):
             for worker in self._idle(len(todo)):
-                worker.give(todo.popleft())
+                worker.give(self._root, todo.popleft())
             busy = [worker for worker in self._workers if worker.busy]
             ready = wait([w.pipe for w in busy] + [w.process.sentinel for w in busy])
             for worker in busy:
@@ -66,7 +68,7 @@ class Pool:
     def _idle(self, wanted: int) -> list["_Process"]:
         idle = [worker for worker in self._workers if not worker.busy]
         while len(idle) < wanted and len(self._workers) < self.size:
-            worker = _Process(self._context, self._root, self._lifeline[0])
+            worker = _Process(self._context, self._lifeline[0])
             self._workers.append(worker)
             idle.append(worker)
         return idle[:wanted]
@@ -122,27 +124,41 @@ class Pool:
             end.close()
 
 
+class Early:
+    """Workers that start while the driver still reads the recipe: both take a second to import what they need.
+
+    They know neither the run nor the recipe; a Pool takes them over, and the first task says which store it is for.
+    """
+
+    def __init__(self, size: int):
+        context = mp.get_context("spawn")
+        self.lifeline = context.Pipe(duplex=False)
+        self.workers = [_Process(context, self.lifeline[0], kernels=True) for _ in range(size)]
+
+
 class _Process:
     """One worker process as the driver sees it."""
 
-    def __init__(self, context: Any, root: str, lifeline: Connection):
+    def __init__(self, context: Any, lifeline: Connection, kernels: bool = False):
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_main, args=(root, theirs, lifeline), daemon=True)
+        self.process = context.Process(target=_main, args=(theirs, lifeline, kernels), daemon=True)
         self.process.start()
         theirs.close()
         self.busy: dict[str, Task] = {}
 
-    def give(self, tasks: list[Task]) -> None:
+    def give(self, root: str, tasks: list[Task]) -> None:
         self.busy = {task.key: task for task in tasks}
-        self.pipe.send(tasks)
+        self.pipe.send((root, tasks))
 
 
-def _main(root: str, pipe: Connection, lifeline: Connection) -> None:
+def _main(pipe: Connection, lifeline: Connection, kernels: bool) -> None:
     """A worker's life: take tasks until told to stop. Ctrl-C is the driver's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     light.arrow()
-    worker = Worker(root)
+    if kernels:
+        light.kernels()
+    worker: Worker | None = None
     lock = threading.Lock()
 
     def say(key: str, what: str, value: Any) -> None:
@@ -151,9 +167,10 @@ def _main(root: str, pipe: Connection, lifeline: Connection) -> None:
 
     while True:
         try:
-            tasks = pipe.recv()
+            root, tasks = pipe.recv()
         except (EOFError, OSError):
             return
+        worker = worker or Worker(root)
         asyncio.run(_do(worker, tasks, say))
 
 

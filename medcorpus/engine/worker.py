@@ -18,12 +18,12 @@ import pyarrow as pa
 
 from medcorpus.core import keys, light
 from medcorpus.core.errors import Fatal, MedcorpusError
-from medcorpus.core.manifest import Account, Part
+from medcorpus.core.manifest import PRIVATE, Account, Part
 from medcorpus.core.schema import RECORD, record_id
-from medcorpus.core.stage import Bad, Gather, Job, Source, Stage
+from medcorpus.core.stage import Bad, Expand, Gather, Job, Source, Stage
 from medcorpus.core.store import LocalStore, Store, open_store
 from medcorpus.engine.fold import Clock, Fold, languages, timed
-from medcorpus.engine.parts import PartRows, PartWriter, Rejects, part_schema, read_part
+from medcorpus.engine.parts import Over, PartRows, PartWriter, Rejects, part_schema, read_part
 from medcorpus.engine.plan import Step
 
 _OUT_OF_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
@@ -139,11 +139,12 @@ class Worker:
 
     async def _map(self, task: Task, progress: Progress, clock: Clock) -> Made:
         fold = Fold([(step, self.stage(step)) for step in task.steps], clock)
+        columns, over = self._over(task)
         with self.store.publish(task.out) as sink:
-            writer = PartWriter(sink)
+            writer = PartWriter(sink, over)
             for name in task.inputs:
                 row = 0
-                for batch in read_part(self.store, name):
+                for batch in read_part(self.store, name, columns):
                     await fold.through(batch, _key_of(name), row, writer)
                     row += batch.num_rows
                     progress(batch.num_rows, batch.nbytes)
@@ -154,6 +155,22 @@ class Worker:
                 await fold.through(empty, "", 0, writer)
             return self._finish(task, writer, fold.rejects, clock)
 
+    def _over(self, task: Task) -> tuple[tuple[str, ...], Over | None]:
+        """(columns of the input to read, () for all; what its part is an overlay of).
+
+        It is one where rows stay what they are and as private as they were; then columns that no stage of the unit
+        looks at need not be read.
+        """
+        stages = [self.stage(step) for step in task.steps]
+        whole = any(isinstance(stage, Expand) for stage in stages) or len(task.inputs) != 1
+        if whole or task.out.startswith(PRIVATE) != task.inputs[0].startswith(PRIVATE):
+            return (), None
+        schema = part_schema(self.store, task.inputs[0])
+        changed = frozenset(field.name for stage in stages for field in stage.writes)
+        unread = set(stages[0].unread).intersection(*(stage.unread for stage in stages))
+        columns = tuple(name for name in schema.names if name not in unread)
+        return columns, Over(task.out, task.inputs[0], task.input_parts[0], schema, changed)
+
     def _finish(self, task: Task, writer: PartWriter, rejects: Rejects, clock: Clock) -> Made:
         """Close the part, check the sum, publish the rejects; the caller's `publish` then commits."""
         if writer.empty:
@@ -162,7 +179,7 @@ class Worker:
         for step, account in rejects.accounts.items():
             if gaps := account.gaps():
                 raise MedcorpusError(f"step {step}, part {task.key}: rows do not add up: {gaps}")
-        part = Part(task.key, writer.rows, writer.bytes)
+        part = Part(task.key, writer.rows, writer.size)
         if task.rejects:
             rejects.publish(self.store, task.rejects, part)
         return part, rejects.accounts, {}
@@ -227,16 +244,18 @@ class Worker:
         decisions = table.slice(low, high - low).replace_schema_metadata(None)
         rows = decisions["row"].to_numpy()
         account = Account()
+        columns, over = self._over(task)
         with self.store.publish(task.out) as sink:
-            writer, first = PartWriter(sink), 0
-            for batch in read_part(self.store, task.inputs[0]):
+            writer, first = PartWriter(sink, over), 0
+            for batch in read_part(self.store, task.inputs[0], columns):
                 low, high = np.searchsorted(rows, [first, first + batch.num_rows])
                 mine = decisions.slice(low, high - low)
                 mine = mine.set_column(0, "row", pa.array(rows[low:high] - first, pa.int64()))
                 made = timed(clock, step.id, stage.apply, batch, mine)
                 account.rows_in.update(languages(batch))
                 account.rows_out.update(languages(made))
-                timed(clock, "write", writer.write, made)
+                numbers = np.arange(first, first + batch.num_rows)
+                timed(clock, "write", writer.write, made, numbers)
                 first += batch.num_rows
                 progress(batch.num_rows, batch.nbytes)
             if writer.empty:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from medcorpus.core import overlay
 from medcorpus.core.schema import SCHEMA_KEY
 from medcorpus.formats.base import Chunk, Options, Span, failed, open_bytes, open_random, row_places
 
@@ -61,6 +62,8 @@ def read_arrow(span: Span, options: Options) -> Iterator[Chunk]:
                 total = reader.num_record_batches
                 end = total if span.end is None else span.end
                 batches: Iterator[pa.RecordBatch] = (reader.get_batch(number) for number in range(span.start, end))
+            elif overlay.base_of(reader.schema, span.path):  # a step of a run, which says only what it changed
+                batches = overlay.read(open_random, span.path)
             else:
                 batches = iter(reader)
             for batch in batches:
@@ -90,7 +93,8 @@ def schema_of(path: str) -> pa.Schema | None:
             with open_random(path) as source:
                 return pq.read_schema(source)
         with open_random(path) as source, open_arrow(source) as reader:
-            return reader.schema
+            schema = reader.schema
+        return overlay.schema_of(open_random, path) if overlay.base_of(schema, path) else schema
     except _BROKEN:
         return None
 

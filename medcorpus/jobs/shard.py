@@ -97,27 +97,34 @@ def _sorted(inputs: Rows, spill: Path) -> Iterator[pa.RecordBatch]:
         tables = [pa.Table.from_batches([batch.select(keep) for batch in inputs.batches()], schema)]
     else:
         tables = _spilled(inputs, keep, schema, int(buckets), spill)
-    rest = schema.empty_table()
+    rest = None  # rows that did not fill a batch
     for table in tables:
-        table = _protected(table.take(pc.sort_indices(table, [("id", "ascending"), ("text", "ascending")])))
-        table = pa.concat_tables([rest, table])
-        whole = len(table) - len(table) % BATCH_ROWS
-        if whole:
-            yield from _cut(table.slice(0, whole))
-        rest = table.slice(whole)
-    if len(rest) or not inputs.num_rows:
-        yield from _cut(rest)
+        table = _protected(table.combine_chunks())  # from many pieces Arrow takes rows five times as slowly
+        order = pc.sort_indices(table, [("id", "ascending"), ("text", "ascending")])
+        at = 0
+        if rest is not None:
+            at = BATCH_ROWS - rest.num_rows
+            rest = pa.concat_batches([rest, *_taken(table, order.slice(0, at))])
+            if rest.num_rows < BATCH_ROWS:
+                continue
+            yield rest
+            rest = None
+        for start in range(at, len(order), BATCH_ROWS):
+            for piece in _taken(table, order.slice(start, BATCH_ROWS)):
+                if piece.num_rows == BATCH_ROWS:
+                    yield piece
+                else:
+                    rest = piece
+    if rest is not None:
+        yield rest
+    elif not inputs.num_rows:  # a shard has its columns even then
+        yield pa.RecordBatch.from_pylist([], schema=_protected(schema.empty_table()).schema)
     shutil.rmtree(spill, ignore_errors=True)
 
 
-def _cut(table: pa.Table) -> Iterator[pa.RecordBatch]:
-    """Pieces of BATCH_ROWS rows; one without rows when there are none, so that a shard has its columns."""
-    if not len(table):
-        yield pa.RecordBatch.from_pylist([], schema=table.schema)
-    for start in range(0, len(table), BATCH_ROWS):
-        piece = table.slice(start, BATCH_ROWS)
-        # A copy: Arrow pads the buffers of a slice with what lies behind it, so a slice's bytes tell its neighbours.
-        yield from piece.take(pa.array(np.arange(len(piece)))).combine_chunks().to_batches()
+def _taken(table: pa.Table, rows: pa.Array) -> list[pa.RecordBatch]:
+    """Those rows as one batch, or none. Copied, since Arrow pads the buffers of a slice with its neighbours' bytes."""
+    return table.take(rows).combine_chunks().to_batches()
 
 
 def _spilled(inputs: Rows, keep: list[str], schema: pa.Schema, buckets: int, spill: Path) -> Iterator[pa.Table]:

@@ -36,7 +36,7 @@ import pyarrow.compute as pc
 from pydantic import BeforeValidator, Field
 
 from medcorpus.core.params import Params, fill, place
-from medcorpus.core.schema import with_columns
+from medcorpus.core.schema import LARGE, with_columns
 from medcorpus.core.stage import Gather, Reason, Resources
 
 _FIELDS = (
@@ -91,6 +91,7 @@ class Dedup(Gather):
     compiles = True
     reads = ("id", "text", "language", "licence", "mcqa", "turns")
     writes = _FIELDS
+    unread = LARGE
     decision_fields = _FIELDS
     resources = Resources(memory_mb=1024)
     reasons = {
@@ -130,6 +131,8 @@ class Dedup(Gather):
 
     def resolve_digests(self) -> dict[str, str]:
         """Versions of the indexes compared with."""
+        if not self._indexes():
+            return {}
         from medcorpus.formats.bands import open_index
 
         return {name: open_index(self.context.state, name, self._header()).digest for name in self._indexes()}

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from medcorpus.core.params import Params
-from medcorpus.core.schema import with_columns
+from medcorpus.core.schema import LARGE, with_columns
 from medcorpus.core.stage import Map, load
 
 
@@ -31,8 +31,10 @@ class Select(Map):
     decides = True
 
     def open(self) -> None:
-        """Load the stages that own the reasons."""
+        """Load the stages that own the reasons. A reason looks at small columns, and at those its stage writes."""
         self._rules = []
+        written = {field.name for one in self.context.decisions for field in load(one.stage).writes}
+        self.unread = tuple(name for name in LARGE if name not in written)
         for decision in self.context.decisions:
             cls = load(decision.stage)
             limits = cls.Params.model_construct(**decision.params)
