@@ -7,9 +7,14 @@ id prefix, so memory does not grow with the dataset.
 
 import hashlib
 import json
+import os
+import queue
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,7 +53,8 @@ class Shard(Job):
     def run(self, inputs: Rows, out: Path) -> dict[str, Any]:
         """Shards, `state.json`, `dataset_info.json`, `README.md`, `SHA256SUMS`."""
         tally: dict[str, Counter[str]] = {name: Counter() for name in TALLIED}
-        sums = self._write(_tallied(_sorted(inputs, out / ".spill"), tally), out)
+        with closing(ahead(_sorted(inputs, out / ".spill"))) as batches:
+            sums = self._write(_tallied(batches, tally), out)
         languages = dict(sorted(tally["language"].items()))
         figures = {"rows": sum(tally["kind"].values()), "shards": len(sums), "languages": languages}
         if self.params.format == "arrow":
@@ -77,7 +83,9 @@ class Shard(Job):
         if writer is not None:
             writer.close()
         names = [f"{path.stem}-of-{len(paths):05d}.{suffix}" for path in paths]
-        return {name: _sha256(path.rename(out / name)) for path, name in zip(paths, names, strict=True)}
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing lets other threads run
+            made = [path.rename(out / name) for path, name in zip(paths, names, strict=True)]
+            return dict(zip(names, threads.map(_sha256, made), strict=True))
 
 
 def _open_writer(path: Path, schema: pa.Schema, suffix: str) -> Any:
@@ -131,7 +139,7 @@ def _spilled(inputs: Rows, keep: list[str], schema: pa.Schema, buckets: int, spi
     """Rows scattered to `buckets` files by the first 8 digits of the id; each read back on its own."""
     spill.mkdir()
     writers = [pa.ipc.new_stream(str(spill / str(bucket)), schema) for bucket in range(buckets)]
-    for table in _gathered(inputs.batches(), keep, schema):
+    for table in ahead(_gathered(inputs.batches(), keep, schema)):
         bucket = _prefix(table["id"]) * buckets >> 32
         order = np.argsort(bucket, kind="stable")
         ends = np.searchsorted(bucket[order], np.arange(buckets + 1))
@@ -146,6 +154,42 @@ def _spilled(inputs: Rows, keep: list[str], schema: pa.Schema, buckets: int, spi
         with pa.memory_map(str(path)) as stream, pa.ipc.open_stream(stream) as reader:
             yield reader.read_all()
         path.unlink()
+
+
+def ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The same items, the next one made in a thread while this one is used: Arrow lets other threads run."""
+    ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(maxsize=1)
+    stopped = threading.Event()
+
+    def put(item: Any, error: BaseException | None) -> bool:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                ready.put((item, error), timeout=0.1)
+                return True
+        return False
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not put(item, None):
+                    return
+            put(None, StopIteration())
+        except BaseException as error:  # raised where the items are used
+            put(None, error)
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def _gathered(batches: Iterator[pa.RecordBatch], keep: list[str], schema: pa.Schema) -> Iterator[pa.Table]:

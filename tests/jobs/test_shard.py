@@ -21,7 +21,7 @@ from medcorpus.core.errors import Fatal
 from medcorpus.core.schema import MCQA, PHI
 from medcorpus.core.stage import Context
 from medcorpus.jobs import shard
-from medcorpus.jobs.shard import BATCH_ROWS, Shard
+from medcorpus.jobs.shard import BATCH_ROWS, Shard, ahead
 from tests.records import records
 
 LANGUAGES = ["eng", "zho", "nob", None, "und"]
@@ -336,3 +336,24 @@ def test_state_is_what_datasets_writes_itself(written, tmp_path):
     ours = json.loads((written[0] / "state.json").read_text())
     assert set(ours) == set(theirs)
     assert ours["_data_files"] == theirs["_data_files"]
+
+
+def test_ahead_gives_the_same_items_the_error_of_their_maker_and_stops_when_told():
+    made = []
+
+    def numbers(end):
+        for number in range(end):
+            made.append(number)
+            yield number
+        raise OSError("disk full")
+
+    found = ahead(numbers(3))
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(OSError, match="disk full"):
+        next(found)
+    made.clear()
+    found = ahead(numbers(1000))
+    assert next(found) == 0
+    found.close()
+    assert len(made) < 10
+    assert list(ahead(iter([]))) == []
