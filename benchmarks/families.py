@@ -7,8 +7,7 @@ a family; a document in a family where none reaches threshold - 0.2 is a wrong m
 Whose tokens the judge takes decides who is right. A document of a script that sets words apart is judged by the
 peer's own shingles, a table for each peer. One of a script that does not (Chinese, Thai ...) is a token or a few to
 the peers, so that one character exchanged is a tenth of the text: those are judged by 5-grams of characters that are
-made here, in Python, and are neither theirs nor ours. Two documents of different languages are no pair: ours are kept
-apart by language only where it is told, which it is not here.
+made here, in Python, and are neither theirs nor ours.
 """
 
 import hashlib
@@ -28,6 +27,7 @@ from medcorpus.core.languages import registry
 
 THRESHOLD, ABOVE, BELOW, LEAST_TOKENS = 0.7, 0.1, 0.2, 5
 PEERS = {"text-dedup": "text_dedup", "datatrove": "datatrove", "data-juicer": "data_juicer"}
+_NONE = np.empty(0, np.uint64)
 
 
 class Documents(NamedTuple):
@@ -67,7 +67,8 @@ def beside_peers(bench: Any, corpus: Path) -> str:
     run(bench.ours("dedup", corpus, "--set", "dedup.guard=false"), folder, {"CORPUS": str(corpus)})
     ours = families_of(folder / "runs/bench", corpus)
     spaced, unspaced = (documents.long & which for which in (~documents.unspaced, documents.unspaced))
-    by_characters = Sets.of([characters(text) if own else _NONE for text, own in zip(documents.texts, unspaced, strict=True)])  # fmt: skip # noqa: E501
+    texts = zip(documents.texts, unspaced, strict=True)
+    by_characters = Sets.of([characters(text) if which else _NONE for text, which in texts])
     lines = [
         "| families | judged by shingles of | pairs from 0.8 | recall | wrong merges | documents in a family |",
         "|---|---|---:|---:|---:|---:|",
@@ -76,10 +77,13 @@ def beside_peers(bench: Any, corpus: Path) -> str:
     for peer in there:
         theirs, shingles = _run(bench, peer, corpus, folder, documents)
         name = environments.version(peer)
-        for judge, sets, which in ((name, shingles, spaced), ("characters", by_characters, unspaced)):
+        for judge, sets, which in (
+            (f"{name}, spaced scripts", shingles, spaced),
+            ("characters, unspaced scripts", by_characters, unspaced),
+        ):
             pairs = asked(sets, which)
             for who, family in (("medcorpus", ours), (name, theirs)):
-                lines.append(_row(who, f"{judge}, {'spaced' if which is spaced else 'unspaced'} scripts", judged(family, sets, pairs, which)))  # fmt: skip # noqa: E501
+                lines.append(_row(who, judge, judged(family, sets, pairs, which)))
         one, two = (members(family, documents.long) for family in (ours, theirs))
         for what, which in (("all", documents.long), ("spaced", spaced)):
             equal = sum(one[n] == two[n] for n in np.flatnonzero(which))
@@ -89,14 +93,12 @@ def beside_peers(bench: Any, corpus: Path) -> str:
     return "\n".join([*lines, "", *said]) if there else "\n".join(said)
 
 
-_NONE = np.empty(0, np.uint64)
-
-
 def _run(bench: Any, peer: str, corpus: Path, folder: Path, documents: Documents) -> tuple[np.ndarray, Sets]:
     """Families and shingles of a peer, in our order."""
     out = folder / peer
     out.mkdir()
-    run([environments.python(peer), bench.SCRIPTS / f"{PEERS[peer]}_families.py", corpus, out], out, {"HF_HUB_OFFLINE": "1"})  # fmt: skip # noqa: E501
+    command = [environments.python(peer), bench.SCRIPTS / f"{PEERS[peer]}_families.py", corpus, out]
+    run(command, out, {"HF_HUB_OFFLINE": "1"})
     return read_families(out / "families.parquet", documents)
 
 

@@ -18,7 +18,8 @@ def shingles(text: str) -> np.ndarray:
     """64 bits of each window of `tokenization: space`."""
     words = split_on_whitespace(text.lower())
     grams = {" ".join(words[at : at + 5]) for at in range(len(words) - 4)}
-    return np.sort(np.array([int.from_bytes(hashlib.sha1(gram.encode()).digest()[:8], "little") for gram in grams], np.uint64))  # fmt: skip # noqa: E501
+    hashes = b"".join(hashlib.blake2b(gram.encode(), digest_size=8).digest() for gram in grams)
+    return np.frombuffer(hashes, np.uint64)
 
 
 def main(corpus: str, out: str) -> None:
