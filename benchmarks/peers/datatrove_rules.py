@@ -122,6 +122,9 @@ def main(texts: str, out: str, lines: str = "") -> None:
             said = one.filter(Document(text=row["text"], id=row["id"])) if one else None
             counted = said is None or isinstance(one, LinesLeft)
             made.setdefault(name, []).append(said if counted else said is not True)
+        for lines_left, name in (("c4_lines", "c4_sentences"), ("c4_open_lines", "c4_open_sentences")):
+            if made[lines_left][-1] is None:  # a text that is dropped for a phrase: nobody counts its sentences
+                made[name][-1] = None
     pq.write_table(pa.table(made), out)
 
 
