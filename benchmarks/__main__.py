@@ -7,9 +7,9 @@
     --out FOLDER          where corpus, scratch and `results.json` go (default: a temporary folder)
     --readme              write the tables into README.md
 
-Rows: dedup, quality, langid, terms, pipeline, big, kernels, agreement; all when none is named. Every figure is of a
-whole process, start-up and files included; rows that say `kernel` are processor time on one core, from Arrow to the
-answer. Peers have to be installed first (`python -m benchmarks.environments`); those that are not are left out, and
+Rows: dedup, quality, langid, terms, pipeline, big, kernels, agreement, families; all when none is named. Every figure
+is of a whole process, start-up and files included; rows that say `kernel` are processor time on one core, from Arrow to
+the answer. Peers have to be installed first (`python -m benchmarks.environments`); those that are not are left out, and
 said so. Not tests: nothing here fails; the bars are printed beside the figures.
 """
 
@@ -42,7 +42,7 @@ class Bench:
         self.corpus = out / f"corpus-{given.mb}"
         self.rows: list[Row] = []
         self.megabytes = 0.0
-        self.agreed = ""
+        self.said: list[str] = []
 
     def prepare(self) -> None:
         """Write the corpus; run ours once, so that kernels are compiled and the file cache is warm."""
@@ -53,8 +53,9 @@ class Bench:
         """Write a corpus unless it is there; megabytes of text."""
         note = folder.with_name(f"{folder.name}.json")
         if not note.exists():
-            count, size = corpus.make(folder, megabytes, self.given.folder)
-            note.write_text(json.dumps({"documents": count, "bytes": size}))
+            written = corpus.make(folder, megabytes, self.given.folder)
+            print(f"{folder.name}: {written}", file=sys.stderr)
+            note.write_text(json.dumps(written._asdict()))
         return json.loads(note.read_text())["bytes"] / 1e6
 
     def fresh(self, name: str = "scratch") -> Path:
@@ -174,10 +175,16 @@ class Bench:
     def agreement(self) -> None:
         from benchmarks import agreement
 
-        self.agreed = agreement.report(self)
+        self.said.append(agreement.report(self))
+
+    def families(self) -> None:
+        from benchmarks import exactness
+
+        if self.given.big:
+            self.said.append(exactness.report(self))
 
 
-ROWS = ("dedup", "quality", "langid", "terms", "pipeline", "big", "kernels", "agreement")
+ROWS = ("dedup", "quality", "langid", "terms", "pipeline", "big", "kernels", "agreement", "families")
 
 
 def main() -> None:
@@ -209,7 +216,7 @@ def main() -> None:
         }  # fmt: skip
         results = {"machine": machine, "rows": [row._asdict() for row in bench.rows]}
         (out / "results.json").write_text(json.dumps(results, indent=1))
-        shown = "\n\n".join(filter(None, [markdown(machine, bench.rows), bench.agreed]))
+        shown = "\n\n".join([markdown(machine, bench.rows), *bench.said])
         print(shown)
         if given.readme:
             _into_readme(shown)

@@ -3,7 +3,8 @@
 Documents are made by sampling sentences (seeded) within one language, as many as a real document has; of every ten
 documents two are exact copies of an earlier one and one is a near copy: 3% of its words are exchanged for others of
 the language, or, where no blanks part words, 3% of its characters (an exchanged "word" would be the whole text there).
-`duplicate` says which, `of` of what. Sentences come from the real data (MEDCORPUS_DATA), or from any folder of text.
+`duplicate` says which, `of` of what. Sentences come from the real data (MEDCORPUS_DATA), or from any folder of text; of
+a language with more than MOST of them a sample is kept, so memory does not hang on the size of the folder or of OUT.
 
 OUT receives parts of parquet (zstd, row groups of 8,192), columns id, text, language, duplicate, of.
 """
@@ -16,13 +17,14 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 PARTS, GROUP = 4, 8192
 EXACT, NEAR, EXCHANGED = 0.2, 0.1, 0.03
-LEAST = 200  # sentences that a language needs
+LEAST, MOST = 200, 400_000  # sentences that a language needs, and that are kept of it
 SOURCES = (
     {"path": "documents/nigeria_guidelines_en/raw data", "language": "en"},
     {"path": "documents/openstax_anatomy_cnxml_en", "language": "en"},
@@ -56,20 +58,49 @@ def texts(root: Path, sources: tuple[dict, ...]) -> Iterator[tuple[str, str]]:
                 yield from zip(batch["language"].to_pylist(), batch["text"].to_pylist(), strict=True)
 
 
+class Written(NamedTuple):
+    """A corpus: how many documents, bytes of text, and documents that are copies of an earlier one."""
+
+    documents: int
+    bytes: int
+    exact: int
+    near: int
+
+    def __str__(self) -> str:
+        exact, near = (kind / max(1, self.documents) for kind in (self.exact, self.near))
+        size = f"{self.documents:,} documents, {self.bytes / 1e6:.1f} MB of text"
+        return f"{size}, {exact:.1%} exact and {near:.1%} near copies (planned {EXACT:.0%} and {NEAR:.0%})"
+
+
+class Reservoir(list[Any]):
+    """At most MOST of what is added, each as likely as the other (Vitter 1985, algorithm R)."""
+
+    def __init__(self, rng: random.Random):
+        super().__init__()
+        self.rng, self.seen = rng, 0
+
+    def add(self, one: Any) -> None:
+        self.seen += 1
+        if self.seen <= MOST:
+            self.append(one)
+        elif (place := self.rng.randrange(self.seen)) < MOST:
+            self[place] = one
+
+
 class Pool:
     """Sentences and words of one language, and how many sentences its documents have."""
 
-    def __init__(self, spaced: bool):
-        self.sentences: list[str] = []
-        self.lengths: list[int] = []
+    def __init__(self, spaced: bool, rng: random.Random):
+        self.sentences, self.lengths = Reservoir(rng), Reservoir(rng)
         self.spaced = spaced
         self.size = 0
         self.units: list[str] = []
 
     def add(self, text: str) -> None:
         found = [one.strip() for one in _SENTENCE.findall(text) if len(one.strip()) > 10]
-        self.sentences += found
-        self.lengths.append(len(found))
+        for one in found:
+            self.sentences.add(one)
+        self.lengths.add(len(found))
         self.size += len(text)
 
     def close(self, rng: random.Random) -> None:
@@ -98,7 +129,7 @@ def pools(found: Iterator[tuple[str, str]], rng: random.Random) -> dict[str, Poo
     for language, text in found:
         if language and text and language in registry():
             if language not in made:
-                made[language] = Pool(registry().segmentation(language) == "spaced")
+                made[language] = Pool(registry().segmentation(language) == "spaced", rng)
             made[language].add(text)
     kept = {language: pool for language, pool in made.items() if len(set(pool.sentences)) >= LEAST}
     if not kept:
@@ -135,8 +166,8 @@ def documents(made: dict[str, Pool], size: int, rng: random.Random) -> Iterator[
         number += 1
 
 
-def write(out: Path, rows: Iterator[dict[str, str]]) -> tuple[int, int]:
-    """Rows into PARTS files, a group each in turn; (documents, bytes of text)."""
+def write(out: Path, rows: Iterator[dict[str, str]]) -> Written:
+    """Rows into PARTS files, a group each in turn."""
     out.mkdir(parents=True, exist_ok=True)
     schema = pa.schema([(name, pa.string()) for name in ("id", "text", "language", "duplicate", "of")])
     writers = [
@@ -144,6 +175,7 @@ def write(out: Path, rows: Iterator[dict[str, str]]) -> tuple[int, int]:
         for n in range(PARTS)
     ]
     count = size = 0
+    copies = {"": 0, "exact": 0, "near": 0}
     groups: list[list[dict[str, str]]] = [[] for _ in writers]
 
     def flush(part: int) -> None:
@@ -153,6 +185,7 @@ def write(out: Path, rows: Iterator[dict[str, str]]) -> tuple[int, int]:
     for row in rows:
         part = count % PARTS
         groups[part].append(row)
+        copies[row["duplicate"]] += 1
         count, size = count + 1, size + len(row["text"].encode())
         if len(groups[part]) == GROUP:
             flush(part)
@@ -160,11 +193,11 @@ def write(out: Path, rows: Iterator[dict[str, str]]) -> tuple[int, int]:
         flush(part)
     for writer in writers:
         writer.close()
-    return count, size
+    return Written(count, size, copies["exact"], copies["near"])
 
 
-def make(out: Path, megabytes: int, folder: str | None = None, seed: int = 7) -> tuple[int, int]:
-    """Write a corpus; (documents, bytes of text)."""
+def make(out: Path, megabytes: int, folder: str | None = None, seed: int = 7) -> Written:
+    """Write a corpus of `megabytes` or a document more. Exits when there is nothing to make it of."""
     data = os.environ.get("MEDCORPUS_DATA") or str(Path(__file__).parents[2] / "shared" / "data")
     rng = random.Random(seed)
     if folder is None and not Path(data).is_dir():
@@ -180,5 +213,4 @@ if __name__ == "__main__":
     parser.add_argument("--from", dest="folder")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
-    count, size = make(given.out, given.mb, given.folder, given.seed)
-    print(f"{count:,} documents, {size / 1e6:.1f} MB of text in {given.out}")
+    print(f"{given.out}: {make(given.out, given.mb, given.folder, given.seed)}")

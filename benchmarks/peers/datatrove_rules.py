@@ -1,23 +1,29 @@
-"""Every rule of datatrove's filters alone, text by text: TEXTS OUT [own].
+"""Every rule of datatrove's filters alone, text by text: TEXTS OUT [LINES].
 
-TEXTS: parquet with id, text, language (as datatrove names it) and tokens (lists of strings). `own`: datatrove's own
-tokenizers cut the words, not `tokens`. OUT: parquet with id and a column for each rule, true where it drops the text.
+TEXTS: parquet with id, text, language (as datatrove names it) and tokens (lists of strings). LINES: parquet with line
+and tokens of every line of the texts, stripped and without citations. With it `tokens` are the words, and sentences are
+what spaCy's sentencizer makes of them; without it datatrove cuts both itself. OUT: parquet with id and a column for
+each rule, true where it drops the text; c4_lines and c4_open_lines are the number of lines that C4's rules leave, null
+where they drop the whole text.
 """
 
 import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import spacy
 from datatrove.data import Document
 from datatrove.pipeline.filters import (
     C4QualityFilter,
     FineWebQualityFilter,
     GopherQualityFilter,
     GopherRepetitionFilter,
+    c4_filters,
     fineweb_quality_filter,
     gopher_quality_filter,
     gopher_repetition_filter,
 )
+from spacy.tokens import Doc
 
 REPETITION = {"dup_line_frac": 0, "dup_para_frac": 0, "dup_line_char_frac": 0, "dup_para_char_frac": 0, "top_n_grams": (), "dup_n_grams": ()}  # fmt: skip # noqa: E501
 QUALITY = dict.fromkeys(
@@ -57,6 +63,8 @@ def rules(language: str) -> dict:
         "gopher_ellipsis_lines": quality(max_ellipsis_lines_ratio=0.3),
         "gopher_alpha_words": quality(max_non_alpha_words_ratio=0.8),
         "gopher_stop_words": quality(min_stop_words=2),
+        "c4_lines": LinesLeft(min_num_sentences=-1, language=language),
+        "c4_open_lines": LinesLeft(min_num_sentences=-1, filter_no_terminal_punct=False, language=language),
         "c4_banned": C4QualityFilter(min_num_sentences=-1, language=language),
         "c4_open_banned": C4QualityFilter(min_num_sentences=-1, filter_no_terminal_punct=False, language=language),
         "c4_sentences": C4QualityFilter(filter_lorem_ipsum=False, filter_curly_bracket=False, language=language),
@@ -70,12 +78,30 @@ def rules(language: str) -> dict:
     }
 
 
-def main(texts: str, out: str, own: str = "") -> None:
+class LinesLeft(C4QualityFilter):
+    """Says how many lines are left."""
+
+    def filter(self, doc: Document) -> int | None:
+        self.left = 0
+        kept = super().filter(doc) is True
+        return self.left if kept else None
+
+    def stat_update(self, *names, **more) -> None:
+        self.left += "line-kept" in names
+
+
+def hand_over(rows: list[dict], lines: list[dict]) -> None:
+    """Let the filters use the tokens that are given."""
+    words = {row["text"]: row["tokens"] for row in rows}
+    for module in (fineweb_quality_filter, gopher_quality_filter, gopher_repetition_filter):
+        module.split_into_words = lambda text, language: words[text]
+    vocab, sentencizer = spacy.blank("xx").vocab, spacy.blank("xx").add_pipe("sentencizer")
+    sentences = {row["line"]: list(sentencizer(Doc(vocab, row["tokens"])).sents) or [row["line"]] for row in lines}
+    c4_filters.split_into_sentences = lambda line, language: sentences[line]
+
+
+def main(texts: str, out: str, lines: str = "") -> None:
     rows = pq.read_table(texts).to_pylist()
-    if not own:
-        words = {row["text"]: row["tokens"] for row in rows}
-        for module in (fineweb_quality_filter, gopher_quality_filter, gopher_repetition_filter):
-            module.split_into_words = lambda text, language: words[text]
     names = list(rules("eng"))
     made: dict[str, list] = {}
     filters: dict[str, dict] = {}
@@ -87,11 +113,18 @@ def main(texts: str, out: str, own: str = "") -> None:
             except Exception:  # no tokenizer, or one that needs more
                 found = {}
             filters[row["language"]] = found
+    if lines:
+        hand_over(rows, pq.read_table(lines).to_pylist())
+    for row in rows:
         made.setdefault("id", []).append(row["id"])
         for name in names:
             one = filters[row["language"]].get(name)
-            kept = one.filter(Document(text=row["text"], id=row["id"])) if one else None
-            made.setdefault(name, []).append(None if kept is None else kept is not True)
+            said = one.filter(Document(text=row["text"], id=row["id"])) if one else None
+            counted = said is None or isinstance(one, LinesLeft)
+            made.setdefault(name, []).append(said if counted else said is not True)
+        for lines_left, name in (("c4_lines", "c4_sentences"), ("c4_open_lines", "c4_open_sentences")):
+            if made[lines_left][-1] is None:  # a text that is dropped for a phrase: nobody counts its sentences
+                made[name][-1] = None
     pq.write_table(pa.table(made), out)
 
 

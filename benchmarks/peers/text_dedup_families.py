@@ -1,6 +1,6 @@
-"""Families of text-dedup, with what its Jaccard similarities are: CORPUS OUT. Runs in its environment.
+"""Families of text-dedup with the shingles that it compares: CORPUS OUT. Runs in its environment.
 
-Writes OUT/families.parquet: id, family (an id), shingles (the 5-grams of its tokens, as 64-bit hashes).
+Writes OUT/families.parquet: id, family (an id), shingles (hashes of 5-grams of its tokens, as it cuts them).
 """
 
 import pickle
@@ -43,8 +43,8 @@ def main(corpus: str, out: str) -> None:
     ids = rows["id"]
     shingles = []
     for text in rows["text"]:
-        tokens = [token for token in NON_ALPHA.split(text.lower()) if token]
-        grams = {" ".join(gram) for gram in ngrams(tokens, 5, 5)} or {text}
+        tokens = NON_ALPHA.split(text.lower())  # empty ones are tokens there
+        grams = {" ".join(gram) for gram in ngrams(tokens, 5, 5)}
         shingles.append(sorted(xxhash.xxh3_64_intdigest(gram.encode()) for gram in grams))
     table = {"id": list(ids), "family": [ids[root(n)] for n in range(len(ids))]}
     pq.write_table(pa.table(table | {"shingles": pa.array(shingles, pa.list_(pa.uint64()))}), f"{out}/families.parquet")

@@ -86,7 +86,7 @@ class Dedup(Gather):
     """Finds copies everywhere in the corpus and says which one stays."""
 
     name = "dedup"
-    version = 2
+    version = 3
     Params = DedupParams
     compiles = True
     reads = ("id", "text", "language", "licence", "mcqa", "turns")

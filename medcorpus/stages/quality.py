@@ -142,7 +142,7 @@ _RULES = {
 class Quality(Map):
     """Adds the figures of `text.measures` and `text.rules` as columns."""
 
-    name, version = "quality", 2
+    name, version = "quality", 3
     compiles = True
     Params = QualityParams
     reads = ("text",)

@@ -9,6 +9,11 @@ _LEAST_WORDS, _LONGEST = 3, 1000
 LOREM, SCRIPT, POLICY, BRACE, BREAKS = 1, 2, 4, 8, 16
 """What `scan` finds: lorem ipsum, javascript, talk of policies and cookies, {, a line break other than \\n."""
 
+ENDS, PUNCTUATION = 1, 2
+"""Bits of `lines.ends`: the character ends a sentence, is of a Unicode category P."""
+
+_BREAK, _LETTER, _MARK, _DIGIT, _JOIN, _CLASS = 1, 2, 5, 6, 10, 0x3F  # of `measures.classes`
+
 _WATCHED = np.zeros(256, np.uint8)  # bytes at which `scan` stops: a rare letter of each phrase, the odd line break
 _WATCHED[list(b"vVkKfFpP{#.\n\r\x0b\x0c\x1c\x1d\x1e\xc2\xe2")] = 1
 _LOREM_IPSUM, _JAVASCRIPT, _TERMS = (np.array(list(p), np.uint8) for p in (b"lorem ipsum", b"javascript", b"terms of use"))  # fmt: skip # noqa: E501
@@ -182,14 +187,20 @@ def _may_be_long(data, begin, end):
 
 
 @njit(cache=True, nogil=True)
-def sentences(data, begin, end, stops):
-    """Sentences of a line: a new one begins at the first letter or number after a mark that ends one.
-
-    A point ends one when white space or punctuation follows; another mark of `stops` always.
+def sentences(data, begin, end, stops, table):
+    """Sentences of a line without its citations: a new one begins at the first token that is no punctuation after a
+    token that ends one. Tokens are those of `words`: a point inside a word (`3.5`, `e.g`) and one of several in a row
+    (`...`) end nothing; any other character of `stops` does. A token of punctuation is one with a mark of `stops` or
+    of a Unicode category P. `table`: `measures.classes`.
     """
     count, ended, at = 1, False, begin
     while at < end:
         byte = data[at]
+        if byte == 0x5B:
+            after = _after_citation(data, at, end)
+            if after > at:
+                at = after
+                continue
         if byte < 0x80:
             if not ended and byte != 0x2E and byte != 0x21 and byte != 0x3F:
                 at += 1
@@ -197,12 +208,10 @@ def sentences(data, begin, end, stops):
             point, step = np.int64(byte), 1
         else:
             point, step = decode(data, at)
-        if stops[point]:
-            if point != 0x2E:
-                ended = True
-            elif at + 1 >= end or not _solid(data[at + 1]):
-                ended = ended or at == begin or data[at - 1] != 0x2E  # three points end nothing
-        elif ended and (point >= 0x80 or _solid(byte)) and not blank(point):
+        mark = stops[point]
+        if mark & ENDS:
+            ended = ended or point != 0x2E or _stands_alone(data, begin, at, end, table)
+        elif ended and mark == 0 and table[point] & _CLASS > _BREAK:
             count += 1
             ended = False
         at += step
@@ -210,6 +219,43 @@ def sentences(data, begin, end, stops):
 
 
 @njit(cache=True, nogil=True)
-def _solid(byte):
-    """ASCII letter or digit, or a byte of a longer character."""
-    return byte >= 0x80 or 0x30 <= byte <= 0x39 or 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A
+def _after_citation(data, at, end):
+    """Where the citation that begins at `at` ends; `at` when none does."""
+    after = at + 1
+    while after < end and 0x30 <= data[after] <= 0x39:
+        after += 1
+    if after < end and data[after] == 0x5D:
+        return after + 1
+    if at + 6 <= end and _same(data, at, _EDIT):
+        return at + 6
+    return at + 17 if at + 17 <= end and _same(data, at, _NEEDED) else at
+
+
+@njit(cache=True, nogil=True)
+def _stands_alone(data, begin, at, end, table):
+    """Is the point at `at` a token: none beside it, and not inside a word? Citations are looked through."""
+    after = at + 1
+    while after < end and data[after] == 0x5B:
+        rest = _after_citation(data, after, end)
+        if rest == after:
+            break
+        after = rest
+    if after < end and data[after] == 0x2E:
+        return False
+    before = _before_citations(data, begin, at)
+    if before > begin and data[before - 1] == 0x2E:
+        return False
+    if after == end:
+        return True
+    kind = table[decode(data, after)[0]] & _CLASS
+    if kind != _LETTER and kind != _DIGIT:
+        return True
+    while before > begin:
+        last = before - 1
+        while last > begin and data[last] & 0xC0 == 0x80:
+            last -= 1
+        kind = table[decode(data, last)[0]] & _CLASS
+        if kind != _MARK and kind != _JOIN:
+            return kind != _LETTER and kind != _DIGIT
+        before = _before_citations(data, begin, last)
+    return True

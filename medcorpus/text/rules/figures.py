@@ -65,7 +65,7 @@ def _count(data, offsets, table, stops):
         begin, end = offsets[row], offsets[row + 1]
         if begin == end:
             continue
-        count_lines(data, begin, end, stops, seen, out[row, :lines])
+        count_lines(data, begin, end, stops, table, seen, out[row, :lines])
         found, words_seen = walk(data, begin, end, table, hashes, sizes, flags, none, none)
         count_words(found, words_seen, hashes, sizes, flags, work, out[row, lines:])
     return out.T

@@ -5,11 +5,26 @@ Three notions of a line are in use, and each rule keeps its own: what stands bet
 Lines and paragraphs are compared by 64-bit hashes of their bytes.
 """
 
+from functools import cache
+from unicodedata import category
+
 import numpy as np
 from numba import njit
 
 from medcorpus.text.nfc import decode
-from medcorpus.text.rules.c4 import BRACE, BREAKS, LOREM, SCRIPT, blank, ends_well, has_words, scan, sentences
+from medcorpus.text.rules.c4 import (
+    BRACE,
+    BREAKS,
+    ENDS,
+    LOREM,
+    PUNCTUATION,
+    SCRIPT,
+    blank,
+    ends_well,
+    has_words,
+    scan,
+    sentences,
+)
 
 LINES = (
     "chars",  # code points
@@ -62,11 +77,13 @@ SENTENCE_ENDS = (
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
+@cache
 def ends() -> np.ndarray:
-    """bool per code point: does it end a sentence?"""
-    table = np.zeros(0x110000, np.bool_)
+    """uint8 per code point: ENDS where it ends a sentence, PUNCTUATION where it is punctuation."""
+    table = np.zeros(0x110000, np.uint8)
+    table[:0x20000] = [PUNCTUATION * (category(chr(point))[0] == "P") for point in range(0x20000)]
     for first, last in SENTENCE_ENDS:
-        table[first : last + 1] = True
+        table[first : last + 1] |= ENDS
     table.flags.writeable = False
     return table
 
@@ -138,7 +155,7 @@ def _again(seen, mask, key):
 
 
 @njit(cache=True, nogil=True)
-def _piece(data, begin, end, stops, marked, out):
+def _piece(data, begin, end, stops, table, marked, out):
     """One line of `splitlines`. `marked`: the document holds one of the phrases."""
     begin, end = _stripped(data, begin, end)
     out[_LINES] += 1
@@ -159,7 +176,7 @@ def _piece(data, begin, end, stops, marked, out):
         out[_C4_OPEN_BANNED] += 1
         out[_C4_BANNED] += closed
     elif not found:
-        many = sentences(data, begin, end, stops)
+        many = sentences(data, begin, end, stops, table)
         out[_C4_OPEN_LINES] += 1
         out[_C4_OPEN_SENTENCES] += many
         if closed:
@@ -168,7 +185,7 @@ def _piece(data, begin, end, stops, marked, out):
 
 
 @njit(cache=True, nogil=True)
-def _pieces(data, begin, end, more, stops, marked, out):
+def _pieces(data, begin, end, more, stops, table, marked, out):
     """The lines of `splitlines` in data[begin:end], which holds no \\n; `more`: a \\n follows."""
     at = start = begin
     while at < end:
@@ -182,7 +199,7 @@ def _pieces(data, begin, end, more, stops, marked, out):
         elif byte == 0xE2 and data[at + 1] == 0x80 and (data[at + 2] == 0xA8 or data[at + 2] == 0xA9):
             size = 3
         if size:
-            _piece(data, start, at, stops, marked, out)
+            _piece(data, start, at, stops, table, marked, out)
             at += size
             start = at
             if byte == 0x0D and at == end and more:
@@ -190,13 +207,13 @@ def _pieces(data, begin, end, more, stops, marked, out):
         else:
             at += 1
     if more or start < end:
-        _piece(data, start, end, stops, marked, out)
+        _piece(data, start, end, stops, table, marked, out)
 
 
 @njit(cache=True, nogil=True)
-def count_lines(data, begin, end, stops, seen, out):
-    """Counts of LINES of the text data[begin:end] into `out` (int64). `seen`: uint64 scratch of 2^n slots, more than
-    four times as many as the text has lines; it is left empty.
+def count_lines(data, begin, end, stops, table, seen, out):
+    """Counts of LINES of the text data[begin:end] into `out` (int64). `stops`: `ends`; `table`: `measures.classes`.
+    `seen`: uint64 scratch of 2^n slots, more than four times as many as the text has lines; it is left empty.
     """
     out[:] = 0
     found, out[_HASHES], out[_ELLIPSES], newlines = scan(data, begin, end)
@@ -233,14 +250,14 @@ def count_lines(data, begin, end, stops, seen, out):
             left, right = _stripped(data, start, at)
             if left < right:
                 out[_FULL_LINES] += 1
-                out[_ENDED_LINES] += stops[decode(data, _last(data, start, at))[0]]
+                out[_ENDED_LINES] += stops[decode(data, _last(data, start, at))[0]] & ENDS
                 out[_SHORT_LINES] += chars <= _SHORT
                 if again:
                     out[_DUPLICATE_LINE_CHARS] += chars
         if found & BREAKS:
-            _pieces(data, start, at, more, stops, marked, out)
+            _pieces(data, start, at, more, stops, table, marked, out)
         elif more or start < at:
-            _piece(data, start, at, stops, marked, out)
+            _piece(data, start, at, stops, table, marked, out)
         start = at + 1
     if newlines and data[begin] == 0x0A and data[end - 1] == 0x0A:
         out[_DUPLICATE_RUNS] += 1  # the empty line at the end, after the one at the beginning
