@@ -103,7 +103,11 @@ def _records(texts: list[str]) -> Iterable[pa.RecordBatch]:
 
     langid = Langid(Langid.Params(), Context("langid"))
     langid.open()
-    batch = conform(pa.RecordBatch.from_pydict({"id": [str(n) for n in range(len(texts))], "text": texts}), RECORD)
+    given = {
+        "id": [f"{at:032x}" for at in range(len(texts))], "kind": ["text"] * len(texts), "text": texts,
+        "source": ["web"] * len(texts), "locator": [str(at) for at in range(len(texts))],
+    }  # fmt: skip
+    batch = conform(pa.RecordBatch.from_pydict(given), RECORD)
     yield langid.apply(batch)
 
 
@@ -117,7 +121,9 @@ def yields(root: Path) -> tuple[dict[str, tuple[Kept, Kept]], dict[str, tuple[Ke
         if name == "COVID guidance" or name == "leaflets":  # many languages, few documents each
             before, after = whole(before), whole(after)
             wanted = {"all"}
-        kept[name] = tuple({code: counts for code, counts in side.items() if code in wanted} for side in (before, after))
+        kept[name] = tuple(
+            {code: counts for code, counts in side.items() if code in wanted} for side in (before, after)
+        )
     dropped = {
         name: (whole(count(batches, "none")), whole(count(batches, "shipped"))) for name, batches in junk(root).items()
     }

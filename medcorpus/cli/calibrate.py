@@ -30,7 +30,9 @@ def calibrate(
     medical: Annotated[list[str] | None, typer.Option(help="Files of medical text; may be repeated.")] = None,
     other: Annotated[list[str] | None, typer.Option(help="Files of other text; may be repeated.")] = None,
     reference: Annotated[list[str] | None, typer.Option(help="Files of good text (quality); may be repeated.")] = None,
-    check: Annotated[list[str] | None, typer.Option(help="Files to show kept rows of, before and after (quality).")] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(help="Files to show kept rows of, before and after (quality).")
+    ] = None,
     tail: Annotated[
         float, typer.Option(min=0.0001, max=0.2, help="Share of good text that may lie beyond each limit (quality).")
     ] = 0.01,

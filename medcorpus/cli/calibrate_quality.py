@@ -27,9 +27,7 @@ SHOWN = ("gopher_repetition", "gopher_quality", "c4_open", "fineweb")
 """Rule sets in a table, those of FineWeb's recipe."""
 
 
-def run(
-    out: Path, reference: list[str], check: list[str], tail: float, tighten: bool, quantiles: Path | None
-) -> None:
+def run(out: Path, reference: list[str], check: list[str], tail: float, tighten: bool, quantiles: Path | None) -> None:
     """Write OUT, and say what was written; with `check`, a table of rows kept as published and with OUT."""
     stage = Quality(Quality.Params(), Context("quality"))
     stage.open()
@@ -57,9 +55,7 @@ def run(
     )  # fmt: skip
 
 
-def measure(
-    stage: Quality, batches: Iterable[pa.RecordBatch], tail: float
-) -> tuple[job.Measured, dict[str, Any]]:
+def measure(stage: Quality, batches: Iterable[pa.RecordBatch], tail: float) -> tuple[job.Measured, dict[str, Any]]:
     """Figures of every text, whole and in passages, and the stop words; beside it the quantiles of whole texts."""
     names = [field.name for field in stage.writes]
     language: list[str] = []

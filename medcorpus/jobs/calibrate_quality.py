@@ -9,7 +9,8 @@ A limit that is right for English cuts off Finnish words and Thai lines. So, fig
 2. n rows of a language say little about their 1%: its quantile q is drawn to that of its script p,
    (n q + k p) / (n + k) with k = 1 / tail, the rows of which one is expected beyond the limit. p is the mean over
    the languages of the script with FEWEST rows or more, or over all languages where fewer than three have them.
-   A language with no text has p itself.
+   The laxer of this and q holds: others say what few rows have not shown, never that what they show is wrong. Thai
+   lines end without a mark, whatever the mean of all languages is. A language with no text has p itself.
 3. The published limit is only ever widened: a text stays when the language, or the publication, allows it. Prose that
    was edited shows what has to pass, not that lists and tables are bad. `tighten` leaves this out, for reference text
    of the very kind that will be filtered.
@@ -97,8 +98,10 @@ def derive(measured: Measured, tail: float = 0.01, tighten: bool = False) -> Cal
         everywhere[name] = _limit(name, whole, published, tighten)
         for code in codes:
             pool, size = pools[_script(code)], sizes.get(code, 0)
-            drawn = (size * quantiles.get(code, pool) + pool / tail) / (size + 1 / tail)
-            limits[code][name] = _limit(name, drawn, published, tighten)
+            own = quantiles.get(code, pool)
+            drawn = (size * own + pool / tail) / (size + 1 / tail)
+            lax = np.array([min(own[0], drawn[0]), max(own[1], drawn[1])])
+            limits[code][name] = _limit(name, lax, published, tighten)
     listed = {code: found for code, found in measured.stop_words.items() if code in limits}
     for code, found in limits.items():
         found["gopher_stop_words"] = (listed[code][1] if code in listed else None, None)

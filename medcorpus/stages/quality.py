@@ -24,7 +24,7 @@ belong to the key of `select`, stop words to that of this step. `limits: {gopher
 and most in all languages, before either. A limit that can never fire is refused; null switches one off.
 """
 
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -206,7 +206,8 @@ class Quality(Map):
             (*_LIMITS, "repetition_from"),
         ),
         **{
-            name: Reason(said, partial(_outside, rules=name), ("calibration", "limits"), usual=False) for name, said in _RULES.items()
+            name: Reason(said, partial(_outside, rules=name), ("calibration", "limits"), usual=False)
+            for name, said in _RULES.items()
         },
     }
 
@@ -230,30 +231,37 @@ class Quality(Map):
             return {}
         return {"stop_words": _read(self.params.calibration, self.context.root).stop_words_digest}
 
+    @cached_property
+    def _stops(self) -> tuple[np.ndarray, dict[str | None, int], int]:
+        """(lists for the kernel, the list of a language, the list of other ones).
+
+        The first list is English, asked as well of text whose language is not known; the second is empty.
+        """
+        from medcorpus.text.rules.words import STOP_WORDS, stop_table
+
+        listed = self._stop_words()
+        places = {code: at + 2 for at, code in enumerate(listed)} | {"eng": 0, None: 0}
+        return stop_table([listed.get("eng", STOP_WORDS), [], *listed.values()]), places, 1 if listed else 0
+
     def open(self) -> None:
         """Load the kernels and the stop words."""
         from medcorpus.text import measures
         from medcorpus.text.rules import figures
-        from medcorpus.text.rules.words import STOP_WORDS, stop_table
 
-        listed = self._stop_words()
-        self._stops = stop_table([listed.get("eng", STOP_WORDS), [], *listed.values()])
-        # English is the first list, and asked of texts whose language is not known; the second is that of no words
-        self._list_of = {code: at + 2 for at, code in enumerate(listed)} | {"eng": 0, None: 0}
-        self._unlisted = 1 if listed else 0
         measures.counts(pa.array(["warm"]))
-        figures.counts(pa.array(["warm"]))
+        figures.counts(pa.array(["warm"]), self._stops[0])
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`batch` with the columns of `writes`."""
         from medcorpus.text import measures
         from medcorpus.text.rules import figures
 
+        stops, places, other = self._stops
         codes = batch.column("language").dictionary_encode()
-        lists = [self._list_of.get(code, self._unlisted) for code in (*codes.dictionary.to_pylist(), None)]
+        lists = [places.get(code, other) for code in (*codes.dictionary.to_pylist(), None)]
         listed = np.array(lists, np.int64)[codes.indices.fill_null(len(lists) - 1).to_numpy(zero_copy_only=False)]
         found: dict[str, Any] = measures.counts(batch.column("text"))
-        found |= measures.shares(found) | figures.figures(figures.counts(batch.column("text"), self._stops, listed))
+        found |= measures.shares(found) | figures.figures(figures.counts(batch.column("text"), stops, listed))
         return with_columns(
             batch,
             {

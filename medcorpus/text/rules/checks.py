@@ -19,9 +19,10 @@ _ROW = 32 * 2**20  # bytes: a row above that goes to quarantine, so that no coun
 _LONGEST_WORD = 100
 """Letters a word has on average in no language; a text beyond has no blanks, and other figures say so."""
 
-POSSIBLE: dict[str, tuple[float, float]] = {
-    name: (0, 1 if whole else _ROW) for name, (_, whole) in FIGURES.items()
-} | {"gopher_word_length": (0, _LONGEST_WORD), "fineweb_newlines": (0, _ROW)}
+POSSIBLE: dict[str, tuple[float, float]] = {name: (0, 1 if whole else _ROW) for name, (_, whole) in FIGURES.items()} | {
+    "gopher_word_length": (0, _LONGEST_WORD),
+    "fineweb_newlines": (0, _ROW),
+}
 """figure -> (smallest, largest) value of a text. Shares end at 1: an n-gram that overlaps itself, or six dots in one
 token, go beyond, but only in texts that are nothing else; newlines are not bounded by tokens."""
 
@@ -83,6 +84,8 @@ def stop_word_problems(words: Iterable[Any]) -> list[str]:
 
 def _word_problem(word: Any) -> str | None:
     """Why no text can ever show this stop word."""
+    import unicodedata
+
     import pyarrow as pa
 
     from medcorpus.text.rules.words import tokens
@@ -97,7 +100,13 @@ def _word_problem(word: Any) -> str | None:
         return "holds a blank, but words are compared one by one; name its words"
     unit = unit_of(word)
     if unit is not None:
-        return None if len(word) == unit else f"has {len(word)} characters; in its script a stop word has {unit}"
+        if len(word) != unit:
+            return f"has {len(word)} characters; in its script a stop word has {unit}"
+        if not word[0].isalpha() or any(
+            unicodedata.category(char)[0] not in "LM" or not unit_of(char) for char in word
+        ):
+            return "is not of letters of one script, beginning with a letter"
+        return None
     ends, starts, stops = tokens(pa.array([word]))
     if ends[1] != 1 or stops[0] - starts[0] != len(word.encode()):
         parts = [word.encode()[a:b].decode() for a, b in zip(starts, stops, strict=True)]
