@@ -17,9 +17,9 @@ A limit that is right for English cuts off Finnish words and Thai lines. So, fig
 4. A limit that could never fire is off (null): shares end at 0 and 1, words at 100 letters on average.
 
 Stop words are the words of most texts of a language: letters only, the most frequent by number of texts, and of these
-as few (LEAST_WORDS to MOST_STOP_WORDS) as leave but the tail of texts of FROM_WORDS words without two of them, or without
-one where that cannot be had, or as a last resort the share LOOSE.
-`text.rules.words` says what a word is where blanks part none.
+as few (LEAST_WORDS to MOST_STOP_WORDS) as leave but the tail of texts of FROM_WORDS words without two of them, or
+without one where that cannot be had, or as a last resort the share LOOSE. `text.rules.words` says what a word is where
+blanks part none.
 """
 
 import re

@@ -156,7 +156,7 @@ def _outside(batch: pa.RecordBatch, params: QualityParams, languages: tuple[str,
 
 
 def _bound(given: Any, rules: str) -> dict[str, Any] | None:
-    """What `calibration` says of a rule set: None as published, or `Calibration.only` (in a recipe: see `limits_of`)."""
+    """What `calibration` says of a rule set: None as published, or what `limits_of` put in its place."""
     if given == NONE or isinstance(given, dict):
         return None if given == NONE else given
     return _read(given).only(rules)

@@ -186,8 +186,9 @@ def test_check_names_what_is_wrong_in_a_file(good):
         "kind": calibration.KIND, "version": 1, "limits": {"hausaa": {"gopher_top_2_gram": [None, 2.82]}},
         "stop_words": {"lao": ["\u200b"]},
     }))  # fmt: skip
+    unknown = "unknown language 'hausaa'; nearest known names: Hausa (hau)"
     for name, code, said in (
-        ("bad.json", 2, ("unknown language 'hausaa'; nearest known names: Hausa (hau)", "2.82 can never fire", "has no letter")),
+        ("bad.json", 2, (unknown, "2.82 can never fire", "has no letter")),
         ("none.json", 4, ("there is no file", "calibrate quality")),
     ):  # fmt: skip
         recipe = (

@@ -28,7 +28,7 @@ token, go beyond, but only in texts that are nothing else; newlines are not boun
 
 
 def limit_problem(figure: str, limit: Any, words: int | None = None) -> str | None:
-    """What is wrong with a limit of a published figure, None when nothing is. `words`: how many stop words there are."""
+    """What is wrong with a limit of a published figure, or None. `words`: how many stop words there are."""
     if figure not in POSSIBLE:
         return f"there is no such figure{nearest(figure, list(POSSIBLE))} ({', '.join(POSSIBLE)})"
     if not isinstance(limit, list | tuple) or len(limit) != 2:

@@ -71,5 +71,5 @@ SHORT = (
     "c4_open_banned",
 )  # fmt: skip
 """Figures that a sentence has as well as a page. The others are about lines, sentences, stop words and repetition, and
-say nothing about a few words, where one in three is the most frequent by nature. Limits by language on those are derived
-from, and hold for, texts of 30 words and more; published limits hold for every text, as published."""
+say nothing about a few words, where one in three is the most frequent by nature. Limits by language on those are
+derived from, and hold for, texts of 30 words and more; published limits hold for every text, as published."""

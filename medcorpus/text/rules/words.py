@@ -8,10 +8,10 @@ n-gram  n tokens in a row, compared by 64-bit hashes. `top`: characters, blanks 
         one (of equal ones the first) times its occurrences. `repeated`: walking the tokens, n that were seen before
         count with their characters and are skipped (Rae et al. 2021, A1.1).
 
-stop    Words that nearly every text of a language has; different ones are counted. Small letters only. Where blanks part
-words a stop word is a token; of Han and kana it is one character, of Thai, Lao, Khmer, Burmese and Tibetan three in
-a row, wherever they stand: tokens are cut there without knowing words. Of Hangul it is one syllable, as what every
-Korean text has are endings. `stop_table` makes lists ready.
+stop    Words that nearly every text of a language has; different ones are counted. Small letters only. Where blanks
+        part words a stop word is a token; of Han and kana it is one character, of Thai, Lao, Khmer, Burmese and
+        Tibetan three in a row, wherever they stand: tokens are cut there without knowing words. Of Hangul it is one
+        syllable, as what every Korean text has are endings. `stop_table` makes lists ready.
 
 An n-gram comes twice only where its first and its last n-1 tokens both do: so each n looks only at what n-1 left, and
 in most texts nothing is left after 4.
@@ -111,8 +111,8 @@ def _all_tokens(data, offsets, table):
 
 @njit(cache=True, nogil=True)
 def walk(data, begin, end, table, hashes, sizes, flags, starts, stops, listed):
-    """Tokens of data[begin:end]: (how many, a bit for each stop word in `listed`, a row of `stop_table`, that is there).
-    The arrays, one slot for each byte, receive hash, characters and flags of each token; `starts` and `stops` its
+    """Tokens of data[begin:end]: (how many, a bit for each stop word of `listed`, a row of `stop_table`, that is
+    there). The arrays, one slot for each byte, receive hash, characters and flags of each token; `starts` and `stops` its
     bytes unless they are empty.
     """
     count, seen = 0, np.uint64(0)

@@ -1,5 +1,6 @@
 """Limits that never fire and stop words that are none are refused, with what to do; those that work are not."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -110,7 +111,5 @@ def test_a_word_without_problem_is_found_in_a_text(word):
 def test_counts_go_by_the_list_of_each_row():
     lists = stop_table([["the", "of"], [], ["的", "是"], ["ที่", "และ"], ["는", "다"], ["के", "है"]])
     texts = ["the end of the day", "the end", "他是我的朋友的朋友", "และที่ไหน ที่", "그는 왔다", "दिन के बाद है"]
-    import numpy as np
-
     found = figures.counts(pa.array(texts), lists, np.arange(6))
     assert found["stop_words"].tolist() == [2, 0, 2, 2, 2, 2]
