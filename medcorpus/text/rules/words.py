@@ -112,8 +112,8 @@ def _all_tokens(data, offsets, table):
 @njit(cache=True, nogil=True)
 def walk(data, begin, end, table, hashes, sizes, flags, starts, stops, listed):
     """Tokens of data[begin:end]: (how many, a bit for each stop word of `listed`, a row of `stop_table`, that is
-    there). The arrays, one slot for each byte, receive hash, characters and flags of each token; `starts` and `stops` its
-    bytes unless they are empty.
+    there). The arrays, one slot for each byte, receive hash, characters and flags of each token; `starts` and
+    `stops` its bytes unless they are empty.
     """
     count, seen = 0, np.uint64(0)
     first, second = np.uint64(0), np.uint64(0)  # the two characters before, in Thai and its like
