@@ -26,27 +26,51 @@ class What(StrEnum):
 
 def calibrate(
     what: Annotated[What, typer.Argument(help="Which stage.")],
-    out: Annotated[Path, typer.Argument(help="The report to write (.json).")],
+    out: Annotated[Path, typer.Argument(help="domain: the report (.json); quality: the limits (.json, .yaml).")],
     medical: Annotated[list[str] | None, typer.Option(help="Files of medical text; may be repeated.")] = None,
     other: Annotated[list[str] | None, typer.Option(help="Files of other text; may be repeated.")] = None,
     reference: Annotated[list[str] | None, typer.Option(help="Files of good text (quality); may be repeated.")] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(help="Files to show kept rows of, before and after (quality).")
+    ] = None,
+    tail: Annotated[
+        float, typer.Option(min=0.0001, max=0.2, help="Share of good text that may lie beyond each limit (quality).")
+    ] = 0.01,
+    tighten: Annotated[
+        bool, typer.Option("--tighten", help="Let limits be narrower than those published, too (quality).")
+    ] = False,
+    quantiles: Annotated[Path | None, typer.Option(help="Report of every figure's quantiles, .json (quality).")] = None,
     precision: Annotated[float, typer.Option(min=0, max=1, help="Precision a limit has to have.")] = 0.95,
     model: Annotated[str, typer.Option(help="Model of `fit domain`, or the shipped one.")] = "medcorpus",
     terms: Annotated[str | None, typer.Option(help="Folder of more term lists.")] = None,
 ) -> None:
-    """Measure a stage on text you know, and write what each limit would keep and lose."""
+    """Derive a stage's limits from text you know, and show what they keep and lose.
+
+    quality: limits and stop words by language, from text that is known to be good. A recipe uses the file as
+    `quality: {calibration: OUT}`; reasons such as gopher_quality then go by the language of a row. Each limit leaves
+    the share --tail of good text beyond it; a language with little text leans on those of its script; limits are only
+    widened unless you say --tighten, which asks for reference text of the very kind you will filter.
+
+    domain: which score keeps what, as a report.
+
+    Languages are those the rows state, or as told by `langid`.
+    """
     from medcorpus.cli.show import print_json
 
-    if out.suffix != ".json":
-        raise RecipeError(f"OUT {out}: the report is JSON, give it that suffix")
     if what is What.quality:
+        from medcorpus.cli.calibrate_quality import run
+
         if not reference:
             raise RecipeError("say which text is good: --reference FILES")
-        report = _quality(reference)
-    elif not medical or not other:
+        if out.suffix not in (".json", ".yaml", ".yml"):
+            raise RecipeError(f"OUT {out}: limits are written as .json or .yaml, give it that suffix")
+        run(out, reference, check or [], tail, tighten, quantiles)
+        return
+    if out.suffix != ".json":
+        raise RecipeError(f"OUT {out}: the report is JSON, give it that suffix")
+    if not medical or not other:
         raise RecipeError("say what is known: --medical FILES and --other FILES")
-    else:
-        report = _domain(medical, other, precision, model, terms)
+    report = _domain(medical, other, precision, model, terms)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print_json({key: value for key, value in report.items() if key != "curve"})
@@ -96,28 +120,3 @@ def _domain(medical: list[str], other: list[str], precision: float, model: str, 
     except ValueError as error:
         raise Fatal(f"calibrate domain: {error}") from None
     return {"what": "domain", "resources": stage.resource_digests(), **made}
-
-
-def _quality(reference: list[str]) -> dict[str, Any]:
-    import numpy as np
-
-    from medcorpus.core.stage import Context
-    from medcorpus.jobs.calibrate_quality import report
-    from medcorpus.stages.quality import Quality
-
-    stage = Quality(Quality.Params(), Context("quality"))
-    stage.open()
-    names = [
-        field.name for field in stage.writes if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    ]
-    language: list[str] = []
-    figures: dict[str, list[Any]] = {name: [] for name in names}
-    for batch in map(stage.apply, rows(reference)):
-        language += batch["language"].fill_null("und").to_pylist()
-        for name in names:
-            figures[name].append(batch[name].cast(pa.float64()).to_numpy(zero_copy_only=False))
-    try:
-        made = report(np.array(language, str), {name: np.concatenate(parts or [[]]) for name, parts in figures.items()})
-    except ValueError as error:
-        raise Fatal(f"calibrate quality: {error}") from None
-    return {"what": "quality", **made}

@@ -134,6 +134,14 @@ class Stage:
         """A table that helps to choose a parameter, for `medcorpus stages NAME`: one dict a row."""
         return []
 
+    @classmethod
+    def limits_of(cls, reason: str, params: dict[str, Any], root: str) -> dict[str, Any]:
+        """The decision parameters that a reason looks at, as they enter the key of a `select`.
+
+        A stage whose parameter names a file of limits (relative to `root`) puts in what the file says.
+        """
+        return {name: params.get(name) for name in cls.reasons[reason].params}
+
     def notes(self) -> list[str]:
         """What the plan shows beside this step (a guessed format, a model's name)."""
         return []

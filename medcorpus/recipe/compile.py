@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from medcorpus.core.errors import Problem, RecipeError, nearest
+from medcorpus.core.errors import Missing, Problem, RecipeError, nearest
 from medcorpus.core.languages import UnknownLanguage, registry
 from medcorpus.core.params import role_of, variables
 from medcorpus.core.schema import RECORD
@@ -301,8 +301,7 @@ class _Compiler:
                 self.problem(f"{item.key} reads the column '{column}', which no step above writes", "steps", item.index)
         decisions = self._bind(item, above, languages) if item.cls.decides else ()
         facts = {"name": name, "languages": list(languages)} if verb(item.cls) == "job" else {}
-        root = str(Path.cwd()) if item.id == DATA and item.index < 0 else str(self.recipe.path.resolve().parent)
-        context = Context(item.id, root, self.state, languages, decisions, facts)
+        context = Context(item.id, self._root(item), self.state, languages, decisions, facts)
         step = Step(
             id=item.id,
             stage=registered()[item.key],
@@ -314,6 +313,10 @@ class _Compiler:
         )
         rate = item.siblings.get("max_error_rate")
         return step if rate is None else replace(step, max_error_rate=float(rate))
+
+    def _root(self, item: _Item) -> str:
+        """The folder that a step's paths are relative to."""
+        return str(Path.cwd()) if item.id == DATA and item.index < 0 else str(self.recipe.path.resolve().parent)
 
     def _bind(self, item: _Item, above: list[_Item], languages: tuple[str, ...]) -> tuple[Decision, ...]:
         """For each reason named: the nearest step above that declares it, and the limits it looks at."""
@@ -331,7 +334,11 @@ class _Compiler:
                 where = ("steps", item.index, item.key, "drop", index)
                 self.problem(f"select: '{reason}' needs the recipe's `languages`", *where)
             self.owners[item.id, reason] = owner.id
-            limits = {name: owner.params.get(name) for name in rule.params}
+            try:
+                limits = owner.cls.limits_of(reason, owner.params, self._root(item))
+            except (RecipeError, Missing) as error:
+                self.problem(str(error), "steps", owner.index, owner.key)
+                continue
             path = registered()[owner.key]
             bound.append(Decision(str(reason), path, limits, languages if rule.languages else None))
         return tuple(bound)

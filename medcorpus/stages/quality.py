@@ -16,23 +16,31 @@ The rules that large corpora were made with are there too, complete and with the
 
     gopher_repetition, gopher_quality, c4, c4_open (C4 without its rule about the ends of lines), fineweb
 
-`limits: {gopher_words: [20, null]}` sets another least and most. They were made for English web pages: they drop
-most exam questions and leaflets, and Gopher's stop words, which are English, count only where the language is
-English or not known.
+They were made for English web pages: they drop most exam questions, leaflets and sentences in other languages.
+`calibration: shipped` widens them by language, from edited prose in the 50 languages and some 370 more, and counts the
+stop words of the language; `calibration: limits.json` takes a file of `medcorpus calibrate quality`; `none` leaves
+them as published, when Gopher's stop words count only where the language is English or not known. Limits by language
+belong to the key of `select`, stop words to that of this step. `limits: {gopher_words: [20, null]}` sets another least
+and most in all languages, before either. A limit that can never fire is refused; null switches one off.
 """
 
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import model_validator
 
-from medcorpus.core.errors import nearest
 from medcorpus.core.params import Params, decision
 from medcorpus.core.schema import with_columns
 from medcorpus.core.stage import Map, Reason
-from medcorpus.text.rules.published import FIGURES, PUBLISHED
+from medcorpus.text.rules import calibration
+from medcorpus.text.rules.checks import limit_problems, range_problem
+from medcorpus.text.rules.published import FIGURES, PUBLISHED, SHORT
+
+NONE, SHIPPED = "none", "shipped"
 
 
 class QualityParams(Params):
@@ -62,16 +70,23 @@ class QualityParams(Params):
         0.6, ge=0, le=1, description="largest share of words in what looks like a menu (short items, bars of links)"
     )
     repetition_from: int = decision(30, ge=0, description="words from which the limits on repetition and menus hold")
+    calibration: str = decision(
+        NONE, description="published limits by language: `shipped`, `none`, or a file of `calibrate quality`"
+    )
     limits: dict[str, tuple[float | None, float | None]] = decision(
-        {}, description="least and most of a published rule's figure, in place of those it was published with"
+        {}, description="least and most of a published rule's figure, in place of those of `calibration`"
     )
 
     @model_validator(mode="after")
-    def _known_figures(self) -> Self:
-        known = [name for limits in PUBLISHED.values() for name in limits]
-        for name in self.limits:
-            if name not in known:
-                raise ValueError(f"limits: no figure '{name}'{nearest(name, known)} ({', '.join(known)})")
+    def _limits_that_can_fire(self) -> Self:
+        problems = [f"limits: {problem}" for problem in limit_problems(self.limits)]
+        for name in ("min_words", *_LIMITS):
+            value = getattr(self, name)
+            bounds = (value, None) if name.startswith("min_") else (None, value)
+            if value is not None and (problem := range_problem(*bounds, *_POSSIBLE.get(name, (0, 1)))):
+                problems.append(f"{name}: {problem}")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
 
@@ -88,6 +103,8 @@ _LIMITS = {
     "max_repeated_ngrams": ("quality_repeated_ngrams", True),
     "max_menu": ("quality_menu", True),
 }
+_ROW = 32 * 2**20  # bytes, the longest row
+_POSSIBLE = {"min_words": (0, _ROW), "max_mean_word_length": (0, 100), "max_longest_run": (0, _ROW)}  # others: 0 to 1
 
 
 def _beyond(batch: pa.RecordBatch, name: str, limit: float) -> pa.Array:
@@ -115,19 +132,38 @@ def _low_quality(batch: pa.RecordBatch, params: QualityParams, languages: tuple[
 
 
 def _outside(batch: pa.RecordBatch, params: QualityParams, languages: tuple[str, ...], rules: str) -> pa.Array:
-    """Rows outside a limit of the rule set `rules`."""
-    drops = pa.repeat(pa.scalar(False), batch.num_rows)
+    """Rows outside a limit of the rule set `rules`, that of their language where there is one."""
+    bound = _bound(params.calibration, rules)
+    codes = batch.column("language").dictionary_encode()
+    known = [*codes.dictionary.to_pylist(), None]
+    at = codes.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
+    by_language = [calibration.limits_for(bound, code) if bound else {} for code in known]
+    enough = batch.column("quality_gopher_words").to_numpy() >= (bound["from_words"] if bound else 0)
+    drops = np.zeros(batch.num_rows, bool)
     for name, published in PUBLISHED[rules].items():
-        least, most = params.limits.get(name, published)
-        column = batch.column(f"quality_{name}")
-        for limit, compare in ((least, pc.less), (most, pc.greater)):
-            if limit is None:
-                continue
-            beyond = compare(column, pa.scalar(limit, column.type))
-            if name == "gopher_stop_words":
-                beyond = pc.and_(beyond, pc.equal(pc.fill_null(batch.column("language"), "eng"), "eng"))
-            drops = pc.or_(drops, beyond)
-    return drops
+        limits = [params.limits.get(name, found.get(name, published)) for found in by_language]
+        if name == "gopher_stop_words":
+            asked = (*bound["listed"],) if bound else ("eng", None)
+            limits = [limit if code in asked else (None, None) for limit, code in zip(limits, known, strict=True)]
+        least, most = (
+            np.array([off if limit[side] is None else limit[side] for limit in limits], np.float32)[at]
+            for side, off in ((0, -np.inf), (1, np.inf))
+        )
+        values = batch.column(f"quality_{name}").to_numpy(zero_copy_only=False)
+        beyond = (values < least) | (values > most)
+        drops |= beyond if name in SHORT else beyond & enough
+    return pa.array(drops)
+
+
+def _bound(given: Any, rules: str) -> dict[str, Any] | None:
+    """What `calibration` says of a rule set: None as published, or what `limits_of` put in its place."""
+    if given == NONE or isinstance(given, dict):
+        return None if given == NONE else given
+    return _read(given).only(rules)
+
+
+def _read(given: str, root: str = ".") -> calibration.Calibration:
+    return calibration.shipped() if given == SHIPPED else calibration.read(Path(root) / given)
 
 
 _RULES = {
@@ -145,7 +181,7 @@ class Quality(Map):
     name, version = "quality", 3
     compiles = True
     Params = QualityParams
-    reads = ("text",)
+    reads = ("text", "language")
     writes = (
         pa.field("quality_chars", pa.int32()),
         pa.field("quality_letters", pa.int32()),
@@ -170,25 +206,62 @@ class Quality(Map):
             (*_LIMITS, "repetition_from"),
         ),
         **{
-            name: Reason(said, partial(_outside, rules=name), ("limits",), usual=False) for name, said in _RULES.items()
+            name: Reason(said, partial(_outside, rules=name), ("calibration", "limits"), usual=False)
+            for name, said in _RULES.items()
         },
     }
 
+    @classmethod
+    def limits_of(cls, reason: str, params: dict[str, Any], root: str) -> dict[str, Any]:
+        """With the limits that `calibration` names, so that a `select` hangs on them and not on where they lie."""
+        found = super().limits_of(reason, params, root)
+        if found.get("calibration", NONE) != NONE:
+            found["calibration"] = _read(found["calibration"], root).only(reason)
+        return found
+
+    def _stop_words(self) -> dict[str, list[str]]:
+        """By language; Gopher's English ones when nothing else is asked for."""
+        if self.params.calibration == NONE:
+            return {}
+        return _read(self.params.calibration, self.context.root).stop_words
+
+    def resource_digests(self) -> dict[str, str]:
+        """Stop words decide what a column holds."""
+        if self.params.calibration == NONE:
+            return {}
+        return {"stop_words": _read(self.params.calibration, self.context.root).stop_words_digest}
+
+    @cached_property
+    def _stops(self) -> tuple[np.ndarray, dict[str | None, int], int]:
+        """(lists for the kernel, the list of a language, the list of other ones).
+
+        The first list is English, asked as well of text whose language is not known; the second is empty.
+        """
+        from medcorpus.text.rules.words import STOP_WORDS, stop_table
+
+        listed = self._stop_words()
+        places = {code: at + 2 for at, code in enumerate(listed)} | {"eng": 0, None: 0}
+        return stop_table([listed.get("eng", STOP_WORDS), [], *listed.values()]), places, 1 if listed else 0
+
     def open(self) -> None:
-        """Load the kernels."""
+        """Load the kernels and the stop words."""
         from medcorpus.text import measures
         from medcorpus.text.rules import figures
 
         measures.counts(pa.array(["warm"]))
-        figures.counts(pa.array(["warm"]))
+        figures.counts(pa.array(["warm"]), self._stops[0])
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`batch` with the columns of `writes`."""
         from medcorpus.text import measures
         from medcorpus.text.rules import figures
 
+        stops, places, other = self._stops
+        codes = batch.column("language").dictionary_encode()
+        lists = [places.get(code, other) for code in (*codes.dictionary.to_pylist(), None)]
+        listed = np.array(lists, np.int64)[codes.indices.fill_null(len(lists) - 1).to_numpy(zero_copy_only=False)]
         found: dict[str, Any] = measures.counts(batch.column("text"))
-        found |= measures.shares(found) | figures.figures(figures.counts(batch.column("text")))
+        found |= measures.shares(found) | figures.figures(figures.counts(batch.column("text"), stops, listed))
         return with_columns(
             batch,
             {

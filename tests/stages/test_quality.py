@@ -13,8 +13,10 @@ from pydantic import ValidationError
 
 from medcorpus.core.params import role_of
 from medcorpus.core.schema import RECORD
-from medcorpus.core.stage import verb
+from medcorpus.core.stage import Context, verb
 from medcorpus.stages.quality import _LIMITS, Quality
+from medcorpus.text.rules import calibration
+from medcorpus.text.rules.checks import POSSIBLE, range_problem
 from medcorpus.text.rules.published import PUBLISHED
 from tests.records import records
 
@@ -121,7 +123,8 @@ LIMITS = {
 
 
 def test_each_limit_works_alone_and_goes_off_with_null():
-    assert set(LIMITS) == set(_LIMITS) == set(Quality.Params.model_fields) - {"min_words", "repetition_from", "limits"}
+    others = {"min_words", "repetition_from", "limits", "calibration"}
+    assert set(LIMITS) == set(_LIMITS) == set(Quality.Params.model_fields) - others
     off = dict.fromkeys([*LIMITS, "min_words"]) | {"repetition_from": 0}
     for name, (text, limit) in LIMITS.items():
         assert dropped(text, **off) == []
@@ -215,8 +218,10 @@ def test_each_published_limit_drops_and_can_be_set_or_taken_off(figure):
     assert dropped(text, [rules], limits={**off, figure: published}) == [rules], "it alone drops"
     assert dropped(text, [rules]) == [rules] and dropped(text, [rules], limits=off) == []
     least, most = published
-    wide = (None if least is None else 0, None if most is None else 1e6)
-    assert dropped(text, [rules], limits={**off, figure: wide}) == []
+    (value,) = scored(text)[1][f"quality_{figure}"].to_pylist()
+    wide = (None if least is None else value, None if most is None else value)
+    if range_problem(*wide, *POSSIBLE[figure]) is None:
+        assert dropped(text, [rules], limits={**off, figure: wide}) == []
 
 
 def test_english_stop_words_are_for_english():
@@ -231,6 +236,75 @@ def test_limits_of_no_figure():
         Quality.Params(limits={"gopher_word": [3, None]})
     with pytest.raises(ValidationError):
         Quality.Params(limits={"gopher_words": [3]})
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"max_menu": 1}, "max_menu: most 1 can never fire, no text has more than 1; null switches it off"),
+        ({"min_letter_ratio": 0}, "min_letter_ratio: least 0 can never fire"),
+        ({"min_words": 0}, "min_words: least 0 can never fire"),
+        ({"max_mean_word_length": 3141}, "max_mean_word_length: most 3141 can never fire"),
+        ({"limits": {"gopher_top_2_gram": [None, 2.82]}}, "limits: gopher_top_2_gram: most 2.82 can never fire"),
+        ({"limits": {"fineweb_ended_lines": [0, None]}}, "limits: fineweb_ended_lines: least 0 can never fire"),
+        ({"limits": {"gopher_alpha_words": [1.2, None]}}, "drops every text"),
+        ({"limits": {"gopher_words": [50, 5]}}, "least 50 is above most 5: every text is dropped"),
+    ],
+)
+def test_a_limit_that_never_fires_or_always_does_is_refused(params, said):
+    with pytest.raises(ValidationError) as refused:
+        Quality.Params(**params)
+    assert said in str(refused.value)
+
+
+GERMAN = (
+    "Der Patient wurde mit Fieber in die Klinik gebracht, das seit drei Tagen bestand, und er hatte Husten. "
+    "Es gab keinen Ausschlag, und die Familie war nicht im Ausland gewesen. Vor der Behandlung wurde Blut für "
+    "Kulturen abgenommen."
+)
+THAI = "ผู้ป่วยมีไข้และไอเป็นเวลาสามวัน แพทย์ได้ให้ยาปฏิชีวนะ และอาการดีขึ้นภายในสองวันหลังจากที่ได้รับยา ผู้ป่วยกลับบ้านได้ในวันที่ห้า"
+CHINESE = (
+    "患者因发热和咳嗽三天入院。他没有出疹，家人也没有出国。在治疗之前抽取了血液进行培养。"
+    "第一天肺部是清晰的，但是影像显示有一个小的阴影。"
+)
+
+
+@pytest.mark.parametrize(("language", "text"), [("deu", GERMAN), ("tha", THAI), ("zho", CHINESE)])
+def test_shipped_limits_keep_what_english_ones_drop(language, text):
+    assert dropped(text, ["gopher_quality"], language=language) == ["gopher_quality"]
+    assert dropped(text, PUBLISHED, language=language, calibration="shipped") == []
+
+
+def test_stop_words_are_those_of_the_language():
+    stage = Quality(Quality.Params(calibration="shipped"))
+    texts = records([GERMAN, GERMAN, GERMAN, THAI, CHINESE, PROSE], language=["deu", "tlh", None, "tha", "zho", "eng"])
+    german, unlisted, unknown, thai, chinese, english = stage.apply(texts)["quality_gopher_stop_words"].to_pylist()
+    assert min(german, thai, chinese, english) >= 3 and unlisted == 0 and unknown <= 1
+    english_only = Quality(Quality.Params()).apply(texts)["quality_gopher_stop_words"].to_pylist()
+    assert english_only[0] == 0 and english_only[5] > 2
+    shuffled = " ".join(word for word in GERMAN.split() if len(word) > 5)
+    assert dropped(shuffled * 3, ["gopher_quality"], language="deu", calibration="shipped") == ["gopher_quality"]
+
+
+def test_limits_go_over_the_calibration():
+    params = {"calibration": "shipped", "limits": {"gopher_words": [1000, None]}}
+    assert dropped(GERMAN, ["gopher_quality"], language="deu", **params) == ["gopher_quality"]
+
+
+def test_what_a_select_hangs_on_is_what_the_file_says(tmp_path):
+    shipped = Quality.limits_of("fineweb", {"calibration": "shipped", "limits": {}}, "/nowhere")
+    assert set(shipped["calibration"]["limits"]["deu"]) <= set(PUBLISHED["fineweb"])
+    (tmp_path / "mine.json").write_bytes(calibration.shipped_path().read_bytes())
+    assert Quality.limits_of("fineweb", {"calibration": "mine.json", "limits": {}}, str(tmp_path)) == shipped
+    assert Quality.limits_of("fineweb", {"calibration": "none", "limits": {}}, ".") == {
+        "calibration": "none",
+        "limits": {},
+    }
+    one, two = (
+        Quality(Quality.Params(calibration=name), Context("quality", str(tmp_path))).resource_digests()
+        for name in ("shipped", "mine.json")
+    )
+    assert one == two and set(one) == {"stop_words"} and Quality(Quality.Params()).resource_digests() == {}
 
 
 def test_contract():

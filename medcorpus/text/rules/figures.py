@@ -20,17 +20,28 @@ from medcorpus.text.buffers import buffers
 from medcorpus.text.measures import classes
 from medcorpus.text.rules.lines import LINES, count_lines, ends
 from medcorpus.text.rules.published import FIGURES
-from medcorpus.text.rules.words import WORDS, count_words, walk
+from medcorpus.text.rules.words import STOP_WORDS, WORDS, count_words, stop_table, walk
 
 COUNTS = LINES + WORDS
 
+_ENGLISH = stop_table([STOP_WORDS])
+_ENGLISH.flags.writeable = False
 _Work = namedtuple("_Work", "keys stamps counts ends places slots grams stamp")
 
 
-def counts(array: pa.Array | pa.ChunkedArray) -> dict[str, np.ndarray]:
-    """int64[n] for each of COUNTS. A null counts as the empty text."""
+def counts(
+    array: pa.Array | pa.ChunkedArray, stops: np.ndarray = _ENGLISH, listed: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """int64[n] for each of COUNTS. A null counts as the empty text.
+
+    `listed` (int64[n]) says which row of `stops` (a `words.stop_table`) holds the stop words of a text; the first, of
+    all texts, when it is not given.
+    """
     data, offsets, _ = buffers(array)
-    return dict(zip(COUNTS, _count(data, offsets, classes(), ends()), strict=True))
+    listed = np.zeros(len(array), np.int64) if listed is None else listed
+    stops, listed = stops.view(), listed.view()
+    stops.flags.writeable = listed.flags.writeable = False
+    return dict(zip(COUNTS, _count(data, offsets, classes(), ends(), stops, listed), strict=True))
 
 
 def figures(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -43,7 +54,7 @@ def figures(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _count(data, offsets, table, stops):
+def _count(data, offsets, table, line_ends, stops, listed):
     """int64[len(COUNTS), n]. Scratch is made for the longest document, once; untouched pages cost nothing."""
     rows = len(offsets) - 1
     lines, words = len(LINES), len(WORDS)
@@ -65,7 +76,7 @@ def _count(data, offsets, table, stops):
         begin, end = offsets[row], offsets[row + 1]
         if begin == end:
             continue
-        count_lines(data, begin, end, stops, table, seen, out[row, :lines])
-        found, words_seen = walk(data, begin, end, table, hashes, sizes, flags, none, none)
+        count_lines(data, begin, end, line_ends, table, seen, out[row, :lines])
+        found, words_seen = walk(data, begin, end, table, hashes, sizes, flags, none, none, stops[listed[row]])
         count_words(found, words_seen, hashes, sizes, flags, work, out[row, lines:])
     return out.T

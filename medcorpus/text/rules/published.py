@@ -65,3 +65,11 @@ PUBLISHED: dict[str, dict[str, tuple[float | None, float | None]]] = {
 }
 """rule set -> figure -> (least, most) that a text may have. `c4_open` is C4 without the rule that a line ends in a
 terminal mark, as FineWeb has it."""
+
+SHORT = (
+    "gopher_words", "gopher_word_length", "gopher_hashes", "gopher_ellipses", "gopher_alpha_words", "c4_banned",
+    "c4_open_banned",
+)  # fmt: skip
+"""Figures that a sentence has as well as a page. The others are about lines, sentences, stop words and repetition, and
+say nothing about a few words, where one in three is the most frequent by nature. Limits by language on those are
+derived from, and hold for, texts of 30 words and more; published limits hold for every text, as published."""

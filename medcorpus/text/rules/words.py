@@ -8,9 +8,16 @@ n-gram  n tokens in a row, compared by 64-bit hashes. `top`: characters, blanks 
         one (of equal ones the first) times its occurrences. `repeated`: walking the tokens, n that were seen before
         count with their characters and are skipped (Rae et al. 2021, A1.1).
 
+stop    Words that nearly every text of a language has; different ones are counted. Small letters only. Where blanks
+        part words a stop word is a token; of Han and kana it is one character, of Thai, Lao, Khmer, Burmese and
+        Tibetan three in a row, wherever they stand: tokens are cut there without knowing words. Of Hangul it is one
+        syllable, as what every Korean text has are endings. `stop_table` makes lists ready.
+
 An n-gram comes twice only where its first and its last n-1 tokens both do: so each n looks only at what n-1 left, and
 in most texts nothing is left after 4.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +32,7 @@ WORDS = (
     "words",  # tokens that are not only punctuation and symbols
     "word_chars",  # in them
     "alpha",  # tokens with a letter
-    "stop_words",  # different ones of STOP_WORDS
+    "stop_words",  # different ones
     "top_2",
     "top_3",
     "top_4",
@@ -37,7 +44,10 @@ WORDS = (
     "repeated_10",
 )
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
-"""Those of Gopher (Rae et al. 2021, A1.1); small letters only."""
+"""Those of Gopher (Rae et al. 2021, A1.1)."""
+HANGUL = (0xAC00, 0xD7A3)
+MOST_STOP_WORDS = 32
+"""In one list: its table has twice as many slots, and a slot is a bit of what was seen."""
 
 _SPACE, _BREAK, _LETTER, _HAN, _UNSPACED, _MARK, _DIGIT = range(7)  # of `measures.classes`
 _JOIN, _CLASS = 10, 0x3F
@@ -50,7 +60,27 @@ _ASCII = np.zeros(256, np.uint8)  # letters 1, digits 2
 _ASCII[list(range(0x41, 0x5B)) + list(range(0x61, 0x7B))] = 1
 _ASCII[list(range(0x30, 0x3A))] = 2
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
-_STOPS = np.array([int.from_bytes(word.encode(), "little") for word in STOP_WORDS], np.int64)
+_HANGUL, _LAST_HANGUL = HANGUL
+_SLOTS = 2 * MOST_STOP_WORDS
+_NONE = np.zeros(_SLOTS, np.uint64)
+
+
+def stop_table(lists: Sequence[Sequence[str]]) -> np.ndarray:
+    """uint64[n, 64]: the hashes of n lists of at most MOST_STOP_WORDS words, each found by open addressing."""
+    table = np.zeros((max(1, len(lists)), _SLOTS), np.uint64)
+    for row, words in zip(table, lists, strict=False):
+        if len(words) > MOST_STOP_WORDS:
+            raise ValueError(f"{len(words)} stop words; a list holds at most {MOST_STOP_WORDS}")
+        for word in words:
+            state = 0
+            for char in word:
+                state = (state ^ ord(char)) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
+            key = state ^ state >> 32
+            slot = key % _SLOTS
+            while row[slot] not in (0, key):
+                slot = (slot + 1) % _SLOTS
+            row[slot] = key
+    return table
 
 
 def tokens(array: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,18 +101,22 @@ def _all_tokens(data, offsets, table):
     hashes, sizes, flags = np.empty(longest, np.uint64), np.empty(longest, np.int32), np.empty(longest, np.uint8)
     size = 0
     for row in range(rows):
-        found = walk(data, offsets[row], offsets[row + 1], table, hashes, sizes, flags, starts[size:], stops[size:])[0]
+        found = walk(
+            data, offsets[row], offsets[row + 1], table, hashes, sizes, flags, starts[size:], stops[size:], _NONE
+        )[0]
         size += found
         ends[row + 1] = size
     return ends, starts[:size], stops[:size]
 
 
 @njit(cache=True, nogil=True)
-def walk(data, begin, end, table, hashes, sizes, flags, starts, stops):
-    """Tokens of data[begin:end]: (how many, a bit for each of STOP_WORDS that is there). The arrays, one slot for each
-    byte, receive hash, characters and flags of each token; `starts` and `stops` its bytes unless they are empty.
+def walk(data, begin, end, table, hashes, sizes, flags, starts, stops, listed):
+    """Tokens of data[begin:end]: (how many, a bit for each stop word of `listed`, a row of `stop_table`, that is
+    there). The arrays, one slot for each byte, receive hash, characters and flags of each token; `starts` and
+    `stops` its bytes unless they are empty.
     """
-    count, seen = 0, 0
+    count, seen = 0, np.uint64(0)
+    first, second = np.uint64(0), np.uint64(0)  # the two characters before, in Thai and its like
     script, limit, size, state, start, alpha = 0, _ENDLESS, 0, np.uint64(0), begin, False  # the word that is open
     at = begin
     while True:
@@ -117,8 +151,8 @@ def walk(data, begin, end, table, hashes, sizes, flags, starts, stops):
                 size,
                 _WORD | (_ALPHA if alpha else 0),
             )
-            if 2 <= size <= 4 and at - start == size:
-                seen |= _stop_word(data, start, size)
+            if script == 1:
+                seen |= _listed(listed, hashes[count])
             if len(starts):
                 starts[count], stops[count] = start, at
             count += 1
@@ -130,6 +164,15 @@ def walk(data, begin, end, table, hashes, sizes, flags, starts, stops):
                 start, alpha = at, False
             if wanted != script:
                 limit = _HAN_WORD if wanted == 2 else _UNSPACED_WORD if wanted == 3 else _ENDLESS
+            if wanted == 2 or _HANGUL <= point <= _LAST_HANGUL:
+                one = np.uint64(point) * _PRIME
+                seen |= _listed(listed, one ^ one >> np.uint64(32))
+            elif wanted == 3:
+                if script != 3:
+                    first, second = np.uint64(0), np.uint64(0)
+                three = ((first * _PRIME ^ second) * _PRIME ^ np.uint64(point)) * _PRIME
+                seen |= _listed(listed, three ^ three >> np.uint64(32))
+                first, second = second, np.uint64(point)
             state = (state ^ np.uint64(point)) * _PRIME
             size += 1
             alpha = alpha or _LETTER <= kind <= _UNSPACED
@@ -171,15 +214,15 @@ def _goes_on(data, at, end, table, point):
     return after == _LETTER or (after == _DIGIT and point == 0x2E)
 
 
-@njit(cache=True, nogil=True)
-def _stop_word(data, start, size):
-    word = np.int64(0)
-    for which in range(size):
-        word |= np.int64(data[start + which]) << (8 * which)
-    for which in range(len(_STOPS)):
-        if word == _STOPS[which]:
-            return 1 << which
-    return 0
+@njit(inline="always")
+def _listed(listed, key):
+    """The bit of a stop word's hash, 0 when it is none."""
+    slot = key & np.uint64(_SLOTS - 1)
+    while listed[slot] != 0:
+        if listed[slot] == key:
+            return np.uint64(1) << slot
+        slot = (slot + np.uint64(1)) & np.uint64(_SLOTS - 1)
+    return np.uint64(0)
 
 
 @njit(cache=True, nogil=True)
@@ -200,8 +243,8 @@ def count_words(count, seen, hashes, sizes, flags, work, out):
             out[_ALPHAS] += flags[token] & _ALPHA
     out[_TOKENS] = count
     while seen:
-        out[_STOPPED] += seen & 1
-        seen >>= 1
+        out[_STOPPED] += 1
+        seen &= seen - np.uint64(1)
     room = 16
     while room < 2 * count:
         room *= 2
