@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from medcorpus.core.errors import Fatal, RecipeError
+from medcorpus.core.errors import Fatal, Missing, RecipeError
+from medcorpus.core.log import event, setup
 
 
 class What(StrEnum):
@@ -51,12 +52,13 @@ def calibrate(
     the share --tail of good text beyond it; a language with little text leans on those of its script; limits are only
     widened unless you say --tighten, which asks for reference text of the very kind you will filter.
 
-    domain: which score keeps what, as a report.
+    domain: which score keeps what, as a report; its curves are drawn beside it (.png) when matplotlib is there.
 
     Languages are those the rows state, or as told by `langid`.
     """
     from medcorpus.cli.show import print_json
 
+    setup()
     if what is What.quality:
         from medcorpus.cli.calibrate_quality import run
 
@@ -70,8 +72,8 @@ def calibrate(
         raise RecipeError(f"OUT {out}: the report is JSON, give it that suffix")
     if not medical or not other:
         raise RecipeError("say what is known: --medical FILES and --other FILES")
-    report = _domain(medical, other, precision, model, terms)
     out.parent.mkdir(parents=True, exist_ok=True)
+    report = _domain(medical, other, precision, model, terms, out.with_suffix(".png"))
     out.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print_json({key: value for key, value in report.items() if key != "curve"})
 
@@ -95,12 +97,15 @@ def rows(paths: list[str]) -> Iterator[pa.RecordBatch]:
             yield read.set_column(read.schema.get_field_index("language"), "language", language)
 
 
-def _domain(medical: list[str], other: list[str], precision: float, model: str, terms: str | None) -> dict[str, Any]:
+def _domain(
+    medical: list[str], other: list[str], precision: float, model: str, terms: str | None, picture: Path
+) -> dict[str, Any]:
     import numpy as np
 
     from medcorpus.core.stage import Context
     from medcorpus.jobs.calibrate_domain import report
-    from medcorpus.stages.domain import Domain, DomainParams, keeps_mmedc
+    from medcorpus.jobs.domain_curves import draw
+    from medcorpus.stages.domain import MMEDC, Domain, DomainParams, keeps_mmedc
 
     stage = Domain(DomainParams(model=model, terms=terms), Context("domain", root=str(Path.cwd())))
     stage.open()
@@ -112,11 +117,15 @@ def _domain(medical: list[str], other: list[str], precision: float, model: str, 
             found["score"].append(batch["domain_score"].to_numpy())
             found["mmedc"].append(keeps_mmedc(batch).to_numpy(zero_copy_only=False))
     parts = {name: np.concatenate(pieces) if pieces else np.array([]) for name, pieces in found.items()}
+    truth, language, score = parts["truth"].astype(bool), parts["language"].astype(str), parts["score"]
+    rule = parts["mmedc"].astype(bool)
     try:
-        made = report(
-            parts["truth"].astype(bool), parts["language"].astype(str), parts["score"], parts["mmedc"].astype(bool),
-            precision=precision,
-        )  # fmt: skip
+        made = report(truth, language, score, rule, precision=precision)
     except ValueError as error:
         raise Fatal(f"calibrate domain: {error}") from None
+    areas = {code: figures["auc"] for code, figures in made["by_language"].items() if "auc" in figures}
+    try:
+        draw(picture, truth, score, rule, language, np.isin(language, list(MMEDC)), areas)
+    except Missing as error:
+        event(f"no picture: {error}")
     return {"what": "domain", "resources": stage.resource_digests(), **made}

@@ -69,7 +69,7 @@ def evidence(z: np.ndarray, density: np.ndarray, distinct: np.ndarray) -> list[n
 
 def shipped_model() -> Path:
     """Path of the model that comes with medcorpus (its card lies beside it)."""
-    return Path(__file__).resolve().parents[1] / "models" / "medcorpus-domain-1.npz"
+    return Path(__file__).resolve().parents[1] / "models" / "medcorpus-domain-2.npz"
 
 
 def save(path: Path, weights: np.ndarray, curve: dict[str, Any]) -> None:

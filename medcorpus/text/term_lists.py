@@ -2,7 +2,8 @@
 
 One term a line; spellings of one thing are parted by `|`; a `*` at the end of a word makes it a stem; `#` begins a
 comment. `shipped(code)` joins what lies in `medcorpus/terms` for a language: its own file, and the international
-one of its script (names of drugs and of diseases that are much alike from Lisbon to Ljubljana).
+one of its script (names of drugs and of diseases that are much alike from Lisbon to Ljubljana, or from Patna to
+Kathmandu).
 
 Arabic and Hebrew write articles, prepositions and "and" on to the next word; such spellings are made here, so
 that a list holds plain words.
@@ -16,7 +17,7 @@ from medcorpus.core.errors import Fatal
 from medcorpus.core.languages import registry
 
 FOLDER = Path(__file__).parents[1] / "terms"
-_INTERNATIONAL = {"Latn": "international_latn", "Cyrl": "international_cyrl"}
+_INTERNATIONAL = {"Latn": "international_latn", "Cyrl": "international_cyrl", "Deva": "international_deva"}
 _PROCLITICS = {
     "ara": ("ال", "وال", "بال", "لل", "فال", "كال", "و", "ب", "ل"),
     "heb": ("ה", "ב", "ל", "ו", "מ", "ש", "כ", "וה", "שה", "מה", "לה", "בה"),
@@ -24,11 +25,18 @@ _PROCLITICS = {
 
 
 def read(path: Path) -> list[tuple[str, ...]]:
-    """The terms of one file, each with its spellings. Raises Fatal with the line that no index could hold."""
+    """The terms of one file (utf-8, with or without byte order mark), each with its spellings.
+
+    Raises Fatal when the file is in another encoding or holds no term, and with the line that no index could hold.
+    """
     from medcorpus.text.terms import tokens
 
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise Fatal(f"{path.name} is not utf-8: byte {error.object[error.start]:#04x} at {error.start:,}") from None
+    for number, line in enumerate(lines, 1):
         spellings = tuple(part.strip() for part in line.partition("#")[0].split("|") if part.strip())
         try:
             for spelling in spellings:
@@ -37,6 +45,8 @@ def read(path: Path) -> list[tuple[str, ...]]:
             raise Fatal(f"{path.name}:{number}: {error}") from None
         if spellings:
             found.append(spellings)
+    if not found:
+        raise Fatal(f"{path.name} holds no term; one a line is looked for")
     return found
 
 

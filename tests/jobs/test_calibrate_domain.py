@@ -7,7 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from medcorpus.core.errors import Missing
 from medcorpus.jobs.calibrate_domain import report
+from medcorpus.jobs.domain_curves import draw, points, precision
 
 
 def test_figures_are_what_counting_gives():
@@ -48,6 +50,26 @@ def test_the_command(tmp_path):
     assert made["rows"] == 6
     assert made["all"]["at 0.5"]["recall"] == 1.0
     assert made["all"]["at 0.5"]["precision"] == 1.0
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     assert "fever" not in done.stdout + (tmp_path / "r.json").read_text()
     for more in (["r.txt", *given], ["r.json", "--medical", "good.jsonl"]):
         assert subprocess.run([*command, *more], cwd=tmp_path, capture_output=True).returncode == 2
+
+
+def test_curves_are_what_counting_gives():
+    wanted = np.array([True, False, True, True, False])
+    wrong, right = points(wanted, np.array([0.9, 0.8, 0.8, 0.3, 0.1]))
+    assert wrong.tolist() == [0, 0, 0.5, 0.5, 1]
+    assert right.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1, 1])
+    assert precision(wrong, right).tolist() == pytest.approx([1, 1, 4 / 7, 2 / 3, 1 / 2])
+    with pytest.raises(ValueError, match="both classes"):
+        points(wanted[:1], np.ones(1))
+
+
+def test_without_matplotlib_the_report_stands_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    truth = np.array([True, False])
+    with pytest.raises(Missing, match=r"medcorpus\[report\]"):
+        draw(tmp_path / "r.png", truth, truth * 1.0, truth, np.array(["eng", "eng"]), truth | True, {})
+    assert not list(tmp_path.iterdir())

@@ -4,22 +4,15 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
 from medcorpus.core.errors import Fatal, Missing, RecipeError
 from medcorpus.core.languages import registry
-from medcorpus.core.schema import RECORD, conform
 from medcorpus.core.stage import Context, Decision
-from medcorpus.jobs.fit_domain import from_sib
 from medcorpus.stages.domain import MMEDC, Domain, keeps_mmedc
-from medcorpus.stages.extract import Extract
-from medcorpus.stages.langid import Langid
 from medcorpus.stages.select import Select
 from medcorpus.text.domain_model import shipped_model
-from medcorpus.text.ranking import auc, best_recall
-from tests.reading import DATA, ingest, real
 from tests.records import records
 
 PAIRS = {
@@ -148,6 +141,50 @@ def test_lists_of_ones_own(tmp_path):
     assert mine.resource_digests() != domain().resource_digests()
 
 
+GENERIC = {
+    "eng": "He dropped his cell phone in the cold water, but the patient driver stayed positive during the operation.",
+    "fra": "L'opération de police fut positive, et le chauffeur est resté patient malgré le froid.",
+    "deu": "Die Operation der Armee verlief positiv, und die Behandlung des Gesetzes dauerte bis zum Abend.",
+    "spa": "La operación de la policía fue positiva, y el conductor esperó paciente en la celda.",
+    "rus": "Операция армии прошла успешно, и терпеливый водитель позвонил домой.",
+    "zho": "警方的行动很成功，司机耐心地检查了手机电池。",
+}
+
+
+DECIDED = pytest.mark.xfail(reason="medcorpus-domain-2 still lets these words decide", strict=True)
+
+
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(code, marks=DECIDED) if code in ("fra", "spa", "rus") else code for code in GENERIC],
+)
+def test_a_word_that_medicine_shares_does_not_decide(stage, language):
+    made = stage.apply(records([GENERIC[language]], language=language))
+    assert made["domain_terms"].to_pylist()[0] <= 1
+    assert made["domain_score"].to_pylist()[0] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("fr.txt", "fièvre\n".encode("latin-1"), r"fr\.txt is not utf-8"),
+        ("fr.txt", b"# nothing yet\n", r"fr\.txt holds no term"),
+        ("fr.txt", b"toux\n37\n", r"fr\.txt:2: the term '37' has no letter"),
+        ("french_words.txt", b"toux\n", r"french_words\.txt is named after no language"),
+    ],
+)
+def test_bad_lists_are_refused(tmp_path, name, content, why):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises((Fatal, RecipeError), match=why):
+        domain(tmp_path, terms=".")
+
+
+def test_lists_written_on_windows(tmp_path):
+    (tmp_path / "fr.txt").write_bytes("\ufeffpont | ponts\r\ngare\r\n".encode())
+    made = domain(tmp_path, terms=".", only_mine=True).apply(records(["Les ponts et la gare."], language="fra"))
+    assert made["domain_terms"].to_pylist() == [2]
+
+
 def test_bad_input(tmp_path):
     with pytest.raises(RecipeError, match="only_mine"):
         domain(only_mine=True)
@@ -174,78 +211,5 @@ def test_the_command(tmp_path):
     assert all(row["domain_score"] >= 0.5 for row in kept)
 
 
-# -- bars on real text: they may only rise ---------------------------------------------------------
-
-
 def test_the_model_is_small():
     assert shipped_model().stat().st_size <= 1 << 20
-
-
-@real
-def test_sentences(stage):
-    sentences = [one for one in from_sib(DATA / "lid" / "sib200", "dev") if one.language in registry().mission]
-    made = stage.apply(records([one.text for one in sentences], language=[one.language for one in sentences]))
-    medical = np.array([one.medical for one in sentences])
-    assert auc(medical, made["domain_score"].to_numpy()) >= 0.93  # .935 when it was made
-    rule = np.array([one.language in MMEDC for one in sentences])
-    kept = keeps_mmedc(made).to_numpy(zero_copy_only=False)
-    assert kept[rule & medical].mean() < 0.5, "the published rule was made for documents"
-
-
-MEDICAL_PAGES = """
-omeda.de-paxlovid spektrum.de.coronavirus medicalnewstoday.com.318674 healthline.com.fat sciencesetavenir.fr.rumeur
-theintercept.com-Gaza jobsnhire.com.health 0b4609a864eb4fa0bbcb2b395f6be9eb d73e0fa055834b2dbb2036ba27d46597
-thisisjanewayne.com.bauch iconmagazine.de.sharonstone womenshealth.de.weihnachten achgut.com-coronalage
-""".split()  # noqa: SIM905
-"""Pages of web/trafilatura_gold about illness, medicine or nutrition, by hand; all others are not medical. Those about
-a health system's software, a lawsuit over a drug or a city in quarantine are among the others, which is the test."""
-
-
-def documents() -> tuple[pa.RecordBatch, np.ndarray]:
-    """Documents of the real data with their language, and whether each is medical."""
-    folders = [
-        (True, "documents/medquad_en", "**/*.xml"),
-        (True, "documents/nigeria_guidelines_en", "**/*.txt"),
-        (True, "documents/openstax_anatomy_cnxml_en", "modules/**/*.cnxml"),
-        (True, "documents/epi_leaflets_eu", "input/**/*.xml"),
-        (False, "lid/udhr_unicode/data/udhr", "udhr_*.xml"),
-        (False, "web/trafilatura_gold", "eval/*.html"),
-    ]
-    extract, langid = Extract(Extract.Params(), Context("x")), Langid(Langid.Params(), Context("l"))
-    extract.open()
-    langid.open()
-    texts, truth, declared = [], [], []
-    for medical, folder, path in folders:
-        rows, _ = ingest(DATA / folder, path=path)
-        read = extract.apply(conform(pa.RecordBatch.from_pylist(rows, RECORD), RECORD)).to_pylist()
-        for row in read:
-            page = row["locator"].rpartition("/")[2].removesuffix(".html")
-            if len(row["text"] or "") >= 200 and not (folder.startswith("web") and page in MEDICAL_PAGES):
-                texts.append(row["text"])
-                truth.append(medical)
-                declared.append(row["language"])
-    told = langid.apply(records(texts))["language"].to_pylist()
-    language = [said or heard for said, heard in zip(declared, told, strict=True)]
-    return records(texts, language=language), np.array(truth)
-
-
-@real
-@pytest.mark.accept
-def test_documents(stage):
-    batch, medical = documents()
-    made = stage.apply(batch)
-    score, language = made["domain_score"].to_numpy(), np.array(made["language"].to_pylist())
-    kept = score >= 0.5
-    print(f"\n{medical.sum()} medical, {(~medical).sum()} other; recall {kept[medical].mean():.3f}, "
-          f"others kept {kept[~medical].mean():.3f}, balanced precision at recall .9 ...")  # fmt: skip
-    assert medical[kept].mean() >= 0.95
-    assert kept[medical].mean() >= 0.95
-    balanced = kept[medical].mean() / (kept[medical].mean() + kept[~medical].mean())
-    assert balanced >= 0.95
-    for code in np.unique(language[medical]):
-        rows = language == code
-        if rows.sum() >= 50:
-            recall, _ = best_recall(medical[rows], score[rows], 0.95)
-            assert recall >= 0.90, code
-    rule = keeps_mmedc(made).to_numpy(zero_copy_only=False)[np.isin(language, list(MMEDC)) & medical]
-    assert rule.mean() < kept[medical].mean(), "the published rule keeps less"
