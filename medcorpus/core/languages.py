@@ -106,6 +106,7 @@ class Registry:
             name: {code: index for index, _, codes in experts for code in codes}
             for name, experts in self._experts.items()
         }
+        self.ordinal_dot: frozenset[str] = frozenset(self[code].code for code in data["ordinal_dot"])
         self.mission: tuple[str, ...] = tuple(self[code].code for code in data["mission"])
         self._resolve = lru_cache(maxsize=4096)(self._resolve_uncached)
 
