@@ -13,7 +13,7 @@ full stop before a blank and what may begin a sentence: not a small letter (unle
 shad      of Tibetan, doubled or after a syllable that does not tie clauses (དང ནས ཏེ ...)
 blank     in Thai and Lao, which have no mark: after a closing particle, before an opening word, or once the sentence
           is long; not beside words that tie phrases, numbers, Latin letters or ๆ. A guess: see the floors of the tests
-line      a paragraph always; a line, unless the next goes on with a small letter after a line of 40 characters or more
+line      a paragraph always; a line, unless the next goes on with a small letter after a line of about 40 characters or more
 """
 
 import unicodedata
@@ -42,14 +42,17 @@ _CLOSES = ")]}）］｝」』】》〉〕〗〙»”’›﴾"
 _OPENS = "([{（［｛「『【《〈〔〖〘«“‘„‚‹¿¡﴿"
 _QUOTES = "\"'＂＇“"  # “ closes in German; as an opener it never follows a stop directly
 _DASHES = "-–—―•·*"
-_INNERS = tuple(map(ord, "'’ʼ/-‐‑־"))  # inside a word when letters stand on both sides
+_INNERS = tuple(map(ord, "'’ʼ/-‐‑־״׳"))  # inside a word when letters stand on both sides
 _KANA = (0x3041, 0x3096)
-_WRAPPED = 40  # characters of a line that may have been broken by its width
+_WRAPPED = 32  # characters, blanks aside, of a line that may have been broken by its width
 _LONG = 70  # characters of Thai or Lao after which a blank counts as an end
+_MIDDLE = 30  # after which it does before an opening word
 _SHORT = 12  # and below which it never does
+_FULL_STOP_EVERY = 400  # characters: text of Thai or Lao letters that has so many full stops ends sentences with them
 _GA, _KA = 0x0F42, 0x0F40  # letters of Tibetan after which a blank stands for a shad
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _SEED = np.uint64(0x73656E74)
+_NUMBER, _TAKES_NUMBER = 1, 2
 _TITLE, _NUMBERED, _LAST, _STARTER, _ROMAN, _TIED = (np.uint8(1 << bit) for bit in range(6))
 
 
@@ -164,15 +167,16 @@ def _flags(hashes, flags, state):
 
 
 @njit(nogil=True)
-def _closing(data, at, end, kinds, ascii_stop, opened):
-    """(byte after the stops and closing marks that follow a stop, how many mark the close, how many stops)."""
+def _closing(data, at, end, kinds, wide, opened):
+    """(byte after the stops and closing marks that follow a stop, how many marks close, how many stops). After a
+    `wide` stop, one of Chinese or Japanese, “ opens."""
     closes = stops = 0
     while at < end:
         point, size = decode(data, at)
         kind = kinds[point]
         if kind == _FULL or kind == _BANG or kind == _DOTS or kind == _STOP:  # noqa: SIM109 (compiled)
             stops += 3 if kind == _DOTS else 1
-        elif kind == _CLOSE or (kind == _QUOTE and (ascii_stop or point != 0x201C)):
+        elif kind == _CLOSE or (kind == _QUOTE and not (wide and point == 0x201C)):
             closes += 1
         elif kind == _SPACE and opened and at + size + 1 < end and decode(data, at + size)[0] == 0xBB:
             closes += 1  # « ... ! »
@@ -234,12 +238,31 @@ def _fits(data, at, begin, end, before, texts, starts, first, last):
 
 
 @njit(nogil=True)
+def _full_stops(data, begin, end, kinds):
+    """Full stops behind words of six letters of Thai or Lao or more."""
+    count = letters = 0
+    at = begin
+    while at < end:
+        point, size = decode(data, at)
+        kind = kinds[point]
+        if kind == _THAI:
+            letters += 1
+        elif kind != _MARK:
+            if kind == _FULL and letters > 5:
+                count += 1
+            letters = 0
+        at += size
+    return count
+
+
+@njit(nogil=True)
 def _ends_at_full_stop(word, tokens, stops, closes, after, ordinal, hashes, flags):
     """Whether a full stop between the word before it and what comes after is the end of a sentence.
 
-    `word`: (is it right before, hash, letters, marks, digits, stops inside, kind of its first letter).
+    `word`: (is it right before, hash, letters, marks, digits, stops inside, kind of its first letter, whether that is
+    Hangul, what the word before it was: a number, a word that takes one, or neither).
     """
-    near, state, letters, marks, digits, inside, kind = word
+    near, state, letters, marks, digits, inside, kind, hangul, before = word
     first, following, camel, blank, line = after
     if first == _SPACE:
         return True
@@ -256,29 +279,29 @@ def _ends_at_full_stop(word, tokens, stops, closes, after, ordinal, hashes, flag
     found = _flags(hashes, flags, state)
     starter = first == _UPPER and _flags(hashes, flags, following) & _STARTER != 0
     roman = found & _ROMAN != 0 and kind == _UPPER
-    if tokens == 1 and (letters + digits == 1 or letters == 0 or found & _ROMAN):
-        return False  # 1. a) of a list
-    if found & _TITLE:
+    if tokens == 1 and ((letters + digits == 1 and marks == 0 and not hangul) or letters == 0 or found & _ROMAN):
+        return False  # 1. or a. of a list
+    if found & _TITLE and before != _NUMBER:
         return False
     if found & _NUMBERED and first == _DIGIT:
         return False
-    if found & _LAST:
+    if found & _LAST and (letters > 1 or before == _NUMBER):
         return first != _DIGIT
     if letters == 0:
         if inside > 0 or digits > 2:
             return True
-        return first != _DIGIT and not ordinal
+        return first != _DIGIT and (not ordinal or before == _TAKES_NUMBER or starter)
     if ordinal and roman:
         return False
     if kind == _THAI:
         return letters > 5 and inside == 0
-    if kind == _ABJAD:
-        return letters + marks > 1 and inside == 0
-    if kind == _LETTER:
-        return inside == 0 or letters > 3 * (inside + 1)
-    if (letters == 1 and digits == 0) or (inside > 0 and letters <= 2 * (inside + 1)):
-        return starter
-    return True
+    if digits > 0 or hangul:
+        return True
+    if kind == _ABJAD or kind == _LETTER:  # noqa: SIM109 (compiled)
+        return letters + marks > 1 and (inside == 0 or letters > 3 * (inside + 1))
+    if letters == 1 and kind == _LOWER and before == _NUMBER:
+        return True  # 5 g.
+    return starter if letters == 1 or (inside > 0 and letters <= 2 * (inside + 1)) else True
 
 
 @njit(cache=True, nogil=True)
@@ -300,6 +323,8 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
         at = begin
         solid, tokens, chars, line_chars = False, 0, 0, 0  # in the open sentence, and line
         near, state, letters, marks, digits, inside, kind_of = False, _SEED, 0, 0, 0, 0, _OTHER  # the last word
+        before = 0  # what the word before that was
+        stopped = -1  # whether full stops end sentences of Thai or Lao here; not known yet
         last, last_kind, opened = np.int64(0), _OTHER, False
         while at < end:
             point, size = decode(data, at)
@@ -310,6 +335,14 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
             if _solid(kind) or (kind == _JOIN and near):
                 if kind == _LONE or not near or (kind_of == _LONE and kind != _MARK):
                     tokens += 1
+                    if letters == 0:
+                        before = _NUMBER if digits > 0 else 0
+                    elif kind == _LONE:
+                        before = 0
+                    else:
+                        found = _flags(hashes, flags, state)
+                        roman = found & _ROMAN != 0 and kind_of == _UPPER
+                        before = _NUMBER if roman else _TAKES_NUMBER if found & _NUMBERED else 0
                     state, letters, marks, digits, inside, kind_of = _SEED, 0, 0, 0, 0, kind
                     near = True
                 if kind == _DIGIT:
@@ -335,18 +368,18 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
                     chars += 1
                     line_chars += 1
                     continue
-                at, closes, stops = _closing(data, at, end, kinds, point == 0x2E, opened)
+                at, closes, stops = _closing(data, at, end, kinds, point > 0x3000, opened)
                 after = _ahead(data, at, end, kinds, folds)
-                word = (near, state, letters, marks, digits, inside, kind_of)
+                word = (near, state, letters, marks, digits, inside, kind_of, 0xAC00 <= last <= 0xD7A3, before)
                 ends = solid and _ends_at_full_stop(
                     word, tokens, stops + 1, closes, after, ordinal[row], hashes, flags
                 )
             elif kind == _DOTS:
-                at, closes, _ = _closing(data, at, end, kinds, True, opened)
+                at, closes, _ = _closing(data, at, end, kinds, False, opened)
                 after = _ahead(data, at, end, kinds, folds)
                 ends = solid and after[3] and not after[4] and _UPPER <= after[0] <= _TIBETAN and after[0] != _LOWER
             elif kind == _BANG or kind == _STOP:  # noqa: SIM109
-                at, closes, _ = _closing(data, at, end, kinds, point < 0x80, opened)
+                at, closes, _ = _closing(data, at, end, kinds, point > 0x3000, opened)
                 after = _ahead(data, at, end, kinds, folds)
                 ends = solid
                 if closes > 0 and (after[0] == _LOWER or (at < end and _KANA[0] <= decode(data, at)[0] <= _KANA[1])):
@@ -388,7 +421,9 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
             elif kind == _SPACE:
                 if last_kind == _THAI and near:
                     after = _ahead(data, here, end, kinds, folds)
-                    if after[0] == _THAI and not after[4] and chars >= _SHORT:
+                    if stopped < 0:
+                        stopped = _full_stops(data, begin, end, kinds) * _FULL_STOP_EVERY * 3 >= end - begin
+                    if after[0] == _THAI and not after[4] and chars >= _SHORT and not stopped:
                         there = at
                         while kinds[decode(data, there)[0]] == _SPACE:
                             there += decode(data, there)[1]
@@ -397,8 +432,9 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
                         elif not _fits(data, here, begin, end, True, texts, phrases, 0, lists[0]) and not _fits(
                             data, there, begin, end, False, texts, phrases, lists[0], lists[1]
                         ):
-                            ends = chars >= _LONG or _fits(
-                                data, there, begin, end, False, texts, phrases, lists[2], lists[3]
+                            ends = chars >= _LONG or (
+                                chars >= _MIDDLE
+                                and _fits(data, there, begin, end, False, texts, phrases, lists[2], lists[3])
                             )
                 elif last_kind == _TIBETAN and near and (last == _GA or last == _KA):
                     ends = chars >= _SHORT and _flags(hashes, flags, state) & _TIED == 0
@@ -424,12 +460,11 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
             elif (
                 near
                 and kind_of != _LONE
-                and (kind == _DASH or kind == _QUOTE or kind == _CLOSE or kind == _OTHER or kind == _JOIN)
-                and _is_inner(point)
                 and at < end
-                and _solid(kinds[decode(data, at)[0]])
+                and _goes_on(point, kind_of, kinds[decode(data, at)[0]])
             ):
                 state = _stir(state, point)
+                inside += point == 0x2C
                 chars += 1
                 line_chars += 1
                 continue
@@ -463,9 +498,14 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
     return first, out
 
 
-@njit(inline="always")
-def _is_inner(point):
+@njit(nogil=True)
+def _goes_on(point, kind, following):
+    """Whether a mark that is no full stop stands inside a word or number: д-р, ዶ/ር, 7,4, מ"ג."""
+    if point == 0x2C:
+        return kind == _DIGIT and following == _DIGIT
+    if point == 0x22:
+        return kind == _ABJAD and following == _ABJAD
     for inner in _INNERS:
         if point == inner:
-            return True
+            return _solid(following)
     return False
