@@ -184,9 +184,7 @@ def _count(data, offsets, table, breaks, known):
 
 
 @njit(cache=True, nogil=True)
-def _walk(
-    data, at, end, table, word_hash, word_size, line_hash, line_size, breaks, broken, han_word, unspaced_word
-):
+def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, breaks, broken, han_word, unspaced_word):
     """One document: hash and size of each word and line into the scratch, the counts as a tuple."""
     words = lines = letters = digits = symbols = chars = spaces = 0
     run, longest, before = 0, 0, -1
@@ -249,9 +247,7 @@ def _walk(
             wanted = script
         else:
             wanted = 0
-        if script != 0 and (
-            wanted != script or parts or (size >= limit and kind != _MARK and kind != _JOIN)
-        ):
+        if script != 0 and (wanted != script or parts or (size >= limit and kind != _MARK and kind != _JOIN)):
             word_hash[words], word_size[words] = state, size
             words += 1
             item_words += 1

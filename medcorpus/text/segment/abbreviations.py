@@ -27,7 +27,7 @@ ok op jan feb mar apr jun jul aug sep sept oct okt nov dec dez ene abr ago dic
 
 LAST = """
 etc usw etw u.s.w a.m p.m b.i.d t.i.d q.i.d q.d b.d o.d h.s p.o p.r.n i.v i.m s.c a.c p.c n.e e.v a.d b.c v.chr n.chr
-т.д т.п др пр гг г вв в руб коп т.п н.э atd apod itd itp m.fl o.s.v osv mm enz e.d u.v.m u.ä o.dgl o.ä inc ltd corp co sp spp subsp uu
+т.д т.п др пр гг г вв в руб коп т.п н.э atd apod itd itp m.fl o.s.v osv mm enz e.d u.v.m u.ä o.dgl inc ltd corp co sp spp subsp uu
 a.c.n d.c j.-c av.j.-c m.m
 """
 """Short forms that often close a sentence: the end when what follows looks like a beginning; of one letter (`2020 г.`)

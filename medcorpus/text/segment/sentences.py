@@ -56,9 +56,7 @@ _NUMBER, _TAKES_NUMBER = 1, 2
 _TITLE, _NUMBERED, _LAST, _STARTER, _ROMAN, _TIED = (np.uint8(1 << bit) for bit in range(6))
 
 
-def sentences(
-    array: pa.Array | pa.ChunkedArray, languages: pa.Array | pa.ChunkedArray | None = None
-) -> Pieces:
+def sentences(array: pa.Array | pa.ChunkedArray, languages: pa.Array | pa.ChunkedArray | None = None) -> Pieces:
     """The sentences of each row; a null has none.
 
     `languages` (codes of the registry, one a row, null where unknown) tells where `3.` may be an ordinal.
@@ -371,9 +369,7 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
                 at, closes, stops = _closing(data, at, end, kinds, point > 0x3000, opened)
                 after = _ahead(data, at, end, kinds, folds)
                 word = (near, state, letters, marks, digits, inside, kind_of, 0xAC00 <= last <= 0xD7A3, before)
-                ends = solid and _ends_at_full_stop(
-                    word, tokens, stops + 1, closes, after, ordinal[row], hashes, flags
-                )
+                ends = solid and _ends_at_full_stop(word, tokens, stops + 1, closes, after, ordinal[row], hashes, flags)
             elif kind == _DOTS:
                 at, closes, _ = _closing(data, at, end, kinds, False, opened)
                 after = _ahead(data, at, end, kinds, folds)
@@ -457,12 +453,7 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
                 wrapped = line_chars >= _WRAPPED and at < end and kinds[point] == _LOWER
                 ends = solid and (lines > 1 or paragraph or not wrapped)
                 line_chars = 0
-            elif (
-                near
-                and kind_of != _LONE
-                and at < end
-                and _goes_on(point, kind_of, kinds[decode(data, at)[0]])
-            ):
+            elif near and kind_of != _LONE and at < end and _goes_on(point, kind_of, kinds[decode(data, at)[0]]):
                 state = _stir(state, point)
                 inside += point == 0x2C
                 chars += 1

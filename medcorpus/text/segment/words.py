@@ -5,7 +5,7 @@ scripts every kernel knows by itself. How a script is cut:
 
 dictionary  Han with kana, Thai, Lao, Khmer, Burmese: by ICU, or by clusters without it
 syllables   Tibetan, whose tsheg parts syllables, one to three of which make a word: nothing to find
-clusters    Yi, Javanese, Lanna: what a reader sees as one character, with its marks and what a virama ties to it
+clusters    Yi, Javanese, Lanna, Han beyond U+FFFF: what a reader sees as one character, with its marks and what a virama ties to it
 
 Each run is looked at alone, whatever stands around it: a text is cut alike in any batch.
 """
@@ -103,6 +103,8 @@ def _kinds() -> np.ndarray:
             elif (first, last) in _CLUSTER_RANGES and known[point] == _LETTER:
                 table[point] = _CLUSTERS
     table[(known == _JOIN) | ((known == _MARK) & (table == _OUT))] = _GOES_ON
+    # Whether ICU's binding counts these as one or two differs from version to version: it never sees one.
+    table[0x10000:][table[0x10000:] == _DICTIONARY] = _CLUSTERS
     table[_TIBETAN[0] : _TIBETAN[1] + 1] = _OUT
     table[list(_AM)] = _GOES_ON
     table.flags.writeable = False
@@ -125,7 +127,7 @@ def _clusters(data, offsets, kinds, other_only):
             point, step = decode(data, at)
             kind = kinds[point]
             if kind == _DICTIONARY or kind == _CLUSTERS:  # noqa: SIM109 (compiled)
-                if kind == before and not tied and not (other_only and kind == _DICTIONARY):
+                if before != _OUT and not tied and not (other_only and kind == _DICTIONARY and before == _DICTIONARY):
                     if size == len(out):
                         grown = np.empty(2 * size, np.int64)
                         grown[:size] = out
@@ -154,7 +156,8 @@ def _runs(data, offsets, kinds):
             kind, step = _OUT, 1
             if at < end and data[at] >= 0x80:
                 point, step = decode(data, at)
-                kind = kinds[point]
+                if point < 0x10000:
+                    kind = kinds[point]
             if kind == _DICTIONARY:
                 if start < 0:
                     start = at
