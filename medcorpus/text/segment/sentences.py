@@ -4,7 +4,8 @@ An end is
 
 stop      。 । ། ။ ። ։ ۔ ។ and their like, with the quotes and brackets that close behind; not before kana, which go on
           after a quotation (「痛い。」と言った), nor between letters of a short form (ڈی۔این۔اے)
-! ?       in any width, before a blank, a letter of a script without blanks, or the end; not in quotes before a small letter
+! ?       in any width, before a blank, a letter of a script without blanks, or the end; not in quotes before a small
+          letter
 full stop before a blank and what may begin a sentence: not a small letter (unless it is pH or mRNA). Not after an
           initial, a title or short form (`abbreviations`), a number that counts an item or, in languages that write
           ordinals so, is one (`languages`); never inside 2.5, pH 7.4, e.g., who.int
@@ -13,7 +14,7 @@ full stop before a blank and what may begin a sentence: not a small letter (unle
 shad      of Tibetan, doubled or after a syllable that does not tie clauses (དང ནས ཏེ ...)
 blank     in Thai and Lao, which have no mark: after a closing particle, before an opening word, or once the sentence
           is long; not beside words that tie phrases, numbers, Latin letters or ๆ. A guess: see the floors of the tests
-line      a paragraph always; a line, unless the next goes on with a small letter after a line of about 40 characters or more
+line      a paragraph always; a line, unless it has 40 characters or more and the next goes on with a small letter
 """
 
 import unicodedata
@@ -264,7 +265,9 @@ def _ends_at_full_stop(word, tokens, stops, closes, after, ordinal, hashes, flag
     first, following, camel, blank, line = after
     if first == _SPACE:
         return True
-    if first == _FULL or first == _DOTS or first == _COLON or line:  # a line says itself whether it ends one
+    if first == _FULL or first == _DOTS or first == _COLON:  # noqa: SIM109 (compiled)
+        return False
+    if line:  # it says itself whether it ends a sentence
         return False
     if not blank:
         return near and first == _LONE and kind == _LONE and not closes
@@ -432,7 +435,7 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
                                 chars >= _MIDDLE
                                 and _fits(data, there, begin, end, False, texts, phrases, lists[2], lists[3])
                             )
-                elif last_kind == _TIBETAN and near and (last == _GA or last == _KA):
+                elif last_kind == _TIBETAN and near and (last == _GA or last == _KA):  # noqa: SIM109
                     ends = chars >= _SHORT and _flags(hashes, flags, state) & _TIED == 0
             elif kind == _BREAK or kind == _PARAGRAPH:  # noqa: SIM109
                 lines = 0

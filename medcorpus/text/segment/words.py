@@ -5,7 +5,7 @@ scripts every kernel knows by itself. How a script is cut:
 
 dictionary  Han with kana, Thai, Lao, Khmer, Burmese: by ICU, or by clusters without it
 syllables   Tibetan, whose tsheg parts syllables, one to three of which make a word: nothing to find
-clusters    Yi, Javanese, Lanna, Han beyond U+FFFF: what a reader sees as one character, with its marks and what a virama ties to it
+clusters    Yi, Javanese, Lanna, Han beyond U+FFFF: a character with its marks and what a virama ties to it
 
 Each run is looked at alone, whatever stands around it: a text is cut alike in any batch.
 """

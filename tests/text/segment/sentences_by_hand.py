@@ -1,4 +1,4 @@
-"""Text cut into sentences by hand: | where the next sentence begins, blanks before it. A line is a text; \\n a line feed."""
+"""Texts, one a line, cut by hand: | where a sentence begins, \\n for a line feed."""
 
 SENTENCES = {
     "eng": r"""

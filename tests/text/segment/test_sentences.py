@@ -1,6 +1,8 @@
 """Sentences: cut where a reader would, in every script; nothing lost; the same in any batch."""
 
 import gzip
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,6 @@ from hypothesis import strategies as st
 from medcorpus.core.languages import registry
 from medcorpus.text.buffers import buffers
 from medcorpus.text.segment.sentences import sentences
-
 from tests.text.segment.sentences_by_hand import SENTENCES
 
 SIB = Path(__file__).parents[3].parent / "shared/data/lid/sib200"
@@ -41,11 +42,11 @@ def test_by_hand(language):
 # Japanese). One row in eight holds several sentences: F1 cannot pass about .94. Thai has blanks and no mark.
 JOINED = {
     "eng_Latn": (0.98, 0.92), "deu_Latn": (0.96, 0.89), "fra_Latn": (0.97, 0.91), "spa_Latn": (0.97, 0.91),
-    "rus_Cyrl": (0.97, 0.91), "zho_Hans": (0.97, 0.90), "jpn_Jpan": (0.97, 0.91), "lao_Laoo": (0.91, 0.88),
-    "khm_Khmr": (0.96, 0.91), "mya_Mymr": (0.96, 0.90), "bod_Tibt": (0.88, 0.73), "arb_Arab": (0.96, 0.91),
-    "hin_Deva": (0.96, 0.89), "amh_Ethi": (0.97, 0.91), "kor_Hang": (0.96, 0.88), "hau_Latn": (0.96, 0.91),
+    "rus_Cyrl": (0.97, 0.91), "zho_Hans": (0.97, 0.90), "jpn_Jpan": (0.97, 0.91), "lao_Laoo": (0.94, 0.93),
+    "khm_Khmr": (0.96, 0.91), "mya_Mymr": (0.96, 0.90), "bod_Tibt": (0.91, 0.82), "arb_Arab": (0.96, 0.91),
+    "hin_Deva": (0.96, 0.89), "amh_Ethi": (0.97, 0.91), "kor_Hang": (0.96, 0.88), "hau_Latn": (0.93, 0.91),
     "ell_Grek": (0.97, 0.91), "hye_Armn": (0.97, 0.91), "urd_Arab": (0.96, 0.90), "kat_Geor": (0.97, 0.90),
-    "tha_Thai": (0.55, 0.55),
+    "tha_Thai": (0.62, 0.63),
 }  # fmt: skip
 
 
@@ -65,8 +66,10 @@ def test_joined(name):
 
 
 PIECES = st.sampled_from(
-    ["fever ", "Dr. ", "5.5 mg. ", "3. ", "z. B. ", "Cough! ", "\n", "\n\n", " \r\n", "患者发热。", "咳嗽？」", "と", "ผู้ป่วยมีไข้ ",
-     "ครับ ", "नमस्ते। ", "ຂ້ອຍ ", "ជំងឺ។", "ဖျား။", "བོད་སྐད།", "དང་། ", "ཡིག ", "ትኩሳት፡፡", "حُمّى؟ ", "بخار۔", "« ", " » ", "(", ")", "…",
+    ["fever ", "Dr. ", "5.5 mg. ", "3. ", "z. B. ", "Cough! ", "\n", "\n\n", " \r\n", "患者发热。", "咳嗽？」", "と", 
+     "ผู้ป่วยมีไข้ ",
+     "ครับ ", "नमस्ते। ", "ຂ້ອຍ ", "ជំងឺ។", "ဖျား။", "བོད་སྐད།", "དང་། ", "ཡིག ", "ትኩሳት፡፡", 
+     "حُمّى؟ ", "بخار۔", "« ", " » ", "(", ")", "…",
      "e\u0301", "👩\u200d⚕\ufe0f", "\u0301", " ", "\u200b", "\u2029", ".", '"', "-", ",", "7", "A"]
 )  # fmt: skip
 TEXT = st.lists(PIECES, max_size=60).map("".join)
@@ -86,15 +89,13 @@ def test_pieces_put_together_are_the_text_in_any_batch(texts):
         if text:
             starts[-1] = int(offsets[row + 1])
             assert starts[0] == offsets[row] and starts == sorted(set(starts))
-            pieces = [data[a:b].tobytes().decode() for a, b in zip(starts[:-1], starts[1:], strict=True)]
+            pieces = [data[a:b].tobytes().decode() for a, b in pairwise(starts)]
             assert "".join(pieces) == text and parts(text) == pieces
             assert all(piece.strip(" \n\r\u200b\u2029") for piece in pieces[1:])
 
 
 @pytest.mark.parametrize("unit", [". ", '. "', ".(", "a.", "ก ", "། ", "\n", '." ', "… ", "! » « ", "- "])
 def test_time_is_linear(unit):
-    import time
-
     spent = []
     for size in (20_000, 200_000):
         text = unit * (size // len(unit))
