@@ -7,6 +7,14 @@ import typer
 from medcorpus.cli.show import print_json, table
 from medcorpus.core.errors import RecipeError
 
+_FAST = "`quality: {words: fast}` counts every 2 (Han, kana) or 4 characters"
+_WORDS = {
+    "dictionary": f"no blanks between words; {_FAST}, `segmented` words of ICU's dictionary "
+    "(pip install 'medcorpus[segment]'), `graphemes` every character",
+    "syllables": f"no blanks between words; {_FAST} within a syllable, `segmented` syllables, which the tsheg parts",
+    "clusters": "no blanks between words; `quality: {words: segmented}` counts characters with their marks",
+}
+
 
 def languages(
     labels: Annotated[list[str] | None, typer.Argument(help="Codes or names to look up (all when none).")] = None,
@@ -37,6 +45,7 @@ def languages(
                 "scripts": list(language.scripts),
                 "family": language.family,
                 "segmentation": language.segmentation,
+                "words": known.words(code),
                 "glottolog": known.expert(code),
                 "apollo_moe": known.expert(code, "apollo-moe"),
                 "aliases": list(language.aliases),
@@ -54,6 +63,8 @@ def languages(
         right=["glottolog", "apollo_moe"],
     )
     for row in rows if labels else []:
+        if row.get("words") in _WORDS:
+            print(f"{row['code']}: {_WORDS[row['words']]}")
         if row.get("aliases"):
             print(f"{row['code']}: also {', '.join(row['aliases'])}")
         if row.get("note"):

@@ -93,7 +93,7 @@ class Registry:
         self._scripts = {script.casefold(): script for script in data["scripts"].split()}
         self._regions = frozenset(data["regions"].casefold().split())
         self._variants = frozenset(data["variants"])
-        self._unspaced_scripts = frozenset(data["unspaced_scripts"])
+        self._unspaced_scripts: dict[str, str] = dict(data["unspaced_scripts"])
         self._codes: dict[str, str] = {}
         for code, entry in data["pseudo"].items():
             self._claim(code, (code, entry["name"], *entry["aliases"]))
@@ -106,6 +106,7 @@ class Registry:
             name: {code: index for index, _, codes in experts for code in codes}
             for name, experts in self._experts.items()
         }
+        self.ordinal_dot: frozenset[str] = frozenset(self[code].code for code in data["ordinal_dot"])
         self.mission: tuple[str, ...] = tuple(self[code].code for code in data["mission"])
         self._resolve = lru_cache(maxsize=4096)(self._resolve_uncached)
 
@@ -193,6 +194,15 @@ class Registry:
         if script is not None:
             return "unspaced" if script in self._unspaced_scripts else "spaced"
         return "spaced" if code in self._pseudo else self._languages[code].segmentation
+
+    def words(self, code: str) -> str:
+        """How words are told apart in the usual script of a language: `blanks`, or where there are none by a
+        `dictionary`, `syllables` that a mark parts, or `clusters` (characters with their marks).
+
+        Raises KeyError for an unknown code.
+        """
+        language = self._languages[code]
+        return self._unspaced_scripts[language.scripts[0]] if language.segmentation == "unspaced" else "blanks"
 
     def _claim(self, code: str, labels: tuple[str, ...]) -> None:
         for label in labels:

@@ -1,10 +1,11 @@
 """`chunk`: long documents into parts that fit a context window.
 
-A part ends, within the second half of `max_chars`, at the last blank line; if there is none, line end;
-sentence end (in any script: . ! ? 。 । ။ ។ ؟ ۔ ། ...); space (which sets phrases apart in Thai, Lao and
-Khmer) or syllable mark of Tibetan; or else at the last place where a reader sees two characters: never
-before a combining mark, joiner or variation selector, nor after a joiner or virama. White space at a cut
-stays with the part before it, so that without overlap the parts put together are the text, to the byte.
+A part ends, within the second half of `max_chars`, at the last blank line; if there is none, line end that ends
+a sentence; sentence end (`text.segment`, in any script: not after "Dr.", "e.g." or "Fig." nor inside 2.5, and by
+the row's `language` not after the ordinals of German); other line end; space (which sets phrases apart in Thai, Lao
+and Khmer) or syllable mark of Tibetan; or else at the last place where a reader sees two characters: never before
+a combining mark, joiner or variation selector, nor after a joiner or virama. White space at a cut stays with the
+part before it, so that without overlap the parts put together are the text, to the byte.
 
 Only rows of kind `text` longer than `max_chars` are cut. Everything else passes with its id. A part gets an
 id from its parent's id, its number and its text; `parents`; `group` (its parent's group, or id); and
@@ -27,18 +28,9 @@ from medcorpus.core.schema import child_id, with_columns
 from medcorpus.core.stage import Expand
 
 _BREAK = r"(?>\r\n|[\n\r\v\f\x85\u2028\u2029])"
-_CLOSE = "[\"'”’»›)\\]）」』】》]*+"
-_STOPS = "。！？｡।॥։؟۔။၊។៕።፧፨།༎᠃᠉"
-_LEVELS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"{_BREAK}[^\S\n\r\v\f\x85\u2028\u2029]*+{_BREAK}\s*+",
-        rf"{_BREAK}\s*+",
-        # A full stop of the kind that also stands in numbers needs a space after it.
-        rf"[.!?…]{_CLOSE}\s++|[{_STOPS}]{_CLOSE}\s*+(?![{_STOPS}])",
-        r"\s++|[་\u200b]",
-    )
-)
+_BLANK_LINE = re.compile(rf"{_BREAK}[^\S\n\r\v\f\x85\u2028\u2029]*+{_BREAK}\s*+")
+_LINE = re.compile(rf"{_BREAK}\s*+")
+_SPACE = re.compile(r"\s++|[་\u200b]")
 _ZWJ = "\u200d"
 _JOINERS = frozenset("\u200c\u200d")
 _VIRAMA = 9  # canonical combining class
@@ -65,10 +57,15 @@ class ChunkParams(Params):
 class Chunk(Expand):
     """Cuts rows of kind `text` that are longer than `max_chars`."""
 
-    name = "chunk"
+    name, version = "chunk", 2
+    compiles = True
     Params = ChunkParams
-    reads = ("id", "kind", "text", "group", "locator")
+    reads = ("id", "kind", "text", "language", "group", "locator")
     writes = (pa.field("chunk_index", pa.int32()),)
+
+    def open(self) -> None:
+        """Load the kernel."""
+        _sentence_ends("warm", None)
 
     def apply(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array]:
         """The parts in place of the long rows, and the row each comes from."""
@@ -78,10 +75,10 @@ class Chunk(Expand):
         made: dict[str, list] = {name: [] for name in ("id", "text", "parents", "group", "locator")}
         parts = np.ones(batch.num_rows, np.int64)
         for row in np.flatnonzero(long.to_numpy(zero_copy_only=False)):
-            parent, text, group, locator = (
-                batch.column(name)[row].as_py() for name in ("id", "text", "group", "locator")
+            parent, text, language, group, locator = (
+                batch.column(name)[row].as_py() for name in ("id", "text", "language", "group", "locator")
             )
-            spans = cuts(text, params.max_chars, params.overlap, params.min_chars)
+            spans = cuts(text, params.max_chars, params.overlap, params.min_chars, language)
             if len(spans) == 1:
                 continue
             parts[row] = len(spans)
@@ -114,13 +111,16 @@ class Chunk(Expand):
         return with_columns(out, {"chunk_index": (field, index)}), pa.array(parent_row)
 
 
-def cuts(text: str, max_chars: int, overlap: int = 0, min_chars: int = 0) -> list[tuple[int, int]]:
+def cuts(
+    text: str, max_chars: int, overlap: int = 0, min_chars: int = 0, language: str | None = None
+) -> list[tuple[int, int]]:
     """(begin, end) of each part of `text`, in order; every end but the last is where the next one begins,
     less at most `overlap`."""
     spans = []
     begin, done = 0, 0  # where the part begins, and where the one before ended
+    sentences = _sentence_ends(text, language) if len(text) > max_chars else np.empty(0, np.int64)
     while len(text) - begin > max_chars:
-        end = _cut(text, begin + max_chars // 2, begin + max_chars)
+        end = _cut(text, begin + max_chars // 2, begin + max_chars, sentences)
         if end == len(text):  # nothing but marks until the end
             break
         spans.append((begin, end))
@@ -132,15 +132,30 @@ def cuts(text: str, max_chars: int, overlap: int = 0, min_chars: int = 0) -> lis
     return spans
 
 
-def _cut(text: str, low: int, high: int) -> int:
+def _sentence_ends(text: str, language: str | None) -> np.ndarray:
+    """int64, rising: code points at which a sentence begins, but the first."""
+    from medcorpus.text.segment.sentences import sentences
+
+    found = sentences(pa.array([text]), pa.array([language], pa.string()))
+    leads = np.frombuffer(text.encode(), np.uint8) & 0xC0 != 0x80
+    return np.cumsum(leads)[found.starts[1:-1] - 1]
+
+
+def _cut(text: str, low: int, high: int, sentences: np.ndarray) -> int:
     """The best place to cut in (low, high], or the first possible one after it."""
-    for level in _LEVELS:
-        best = 0
-        for match in level.finditer(text, low, high):
-            if match.end() > low and _may_cut(text, match.end()):
-                best = match.end()
-        if best:
-            return best
+    lines = [match.end() for match in _LINE.finditer(text, low, high)]
+    first, last = np.searchsorted(sentences, (low, high), "right")
+    ends = sentences[first:last].tolist()
+    for places in (
+        [match.end() for match in _BLANK_LINE.finditer(text, low, high)],
+        sorted(set(lines).intersection(ends)),
+        ends,
+        lines,
+        [match.end() for match in _SPACE.finditer(text, low, high)],
+    ):
+        for place in reversed(places):
+            if place > low and _may_cut(text, place):
+                return place
     at = high
     while at > low and not _may_cut(text, at):
         at -= 1

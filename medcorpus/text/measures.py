@@ -6,7 +6,8 @@ the ratios that limits are set on. What the terms mean, in every script:
 word        In scripts that set words apart: a run of letters, combining marks and numbers. A mark never ends
             a word (Hindi, Tamil, Arabic). Han and kana: every 2 characters of a run count as one, Thai, Lao,
             Khmer, Burmese and Tibetan: every 4, a rest counting as one; these are near the mean word lengths
-            of the scripts, and repetition shows all the same because a repeated phrase is cut alike.
+            of the scripts, and repetition shows all the same because a repeated phrase is cut alike. Or, there,
+            real words, where `breaks` says between which characters they part (`text.segment`).
 letter      General categories L and M: what is left out of "letters" in Latin-minded tools is half of Thai.
 number      N (Nd, and Nl, No: Ethiopic numbers, fractions).
 symbol      S and the unassigned, private and control, plus # * @ \\ _ { }. Other punctuation is none.
@@ -80,10 +81,16 @@ UNSPACED_RANGES = (  # Thai, Lao, Tibetan, Burmese with its extensions, Khmer
 )  # fmt: skip
 
 
-def counts(array: pa.Array | pa.ChunkedArray) -> dict[str, np.ndarray]:
-    """int64[n] for each of COUNTS. A null counts as the empty text: zeros."""
+def counts(array: pa.Array | pa.ChunkedArray, breaks: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """int64[n] for each of COUNTS. A null counts as the empty text: zeros.
+
+    `breaks` (int64, rising, offsets into the utf-8 of the column): where a word ends that nothing else sets apart from
+    the next, of `segment.words.breaks`; None: after 2 or 4 characters.
+    """
     data, offsets, _ = buffers(array)
-    return dict(zip(COUNTS, _count(data, offsets, classes()), strict=True))
+    known = breaks is not None
+    found = np.append(breaks, _ENDLESS) if known else np.full(1, _ENDLESS, np.int64)
+    return dict(zip(COUNTS, _count(data, offsets, classes(), found, known), strict=True))
 
 
 def shares(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -139,9 +146,11 @@ def _stir(state, value):
 
 
 @njit(cache=True, nogil=True)
-def _count(data, offsets, table):
+def _count(data, offsets, table, breaks, known):
     """int64[_WIDTH, n]. Scratch is kept from one document to the next and only ever grows."""
     rows = len(offsets) - 1
+    han_word, unspaced_word = (_ENDLESS, _ENDLESS) if known else (_HAN_WORD, _UNSPACED_WORD)
+    broken = 0
     out = np.zeros((_WIDTH, rows), np.int64)
     word_hash, word_size = np.empty(0, np.uint64), np.empty(0, np.int32)
     line_hash, line_size = np.empty(0, np.uint64), np.empty(0, np.int32)
@@ -152,7 +161,11 @@ def _count(data, offsets, table):
         if most > len(word_hash):  # untouched pages cost nothing
             word_hash, word_size = np.empty(2 * most, np.uint64), np.empty(2 * most, np.int32)
             line_hash, line_size = np.empty(2 * most, np.uint64), np.empty(2 * most, np.int32)
-        found = _walk(data, at, end, table, word_hash, word_size, line_hash, line_size)
+        while breaks[broken] < at:  # the last one lies behind every row
+            broken += 1
+        found = _walk(
+            data, at, end, table, word_hash, word_size, line_hash, line_size, breaks, broken, han_word, unspaced_word
+        )
         words, lines = found[_WORDS], found[_LINES]
         room = 16
         while room < 2 * max(words, lines):
@@ -171,7 +184,7 @@ def _count(data, offsets, table):
 
 
 @njit(cache=True, nogil=True)
-def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size):
+def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, breaks, broken, han_word, unspaced_word):
     """One document: hash and size of each word and line into the scratch, the counts as a tuple."""
     words = lines = letters = digits = symbols = chars = spaces = 0
     run, longest, before = 0, 0, -1
@@ -180,7 +193,12 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size):
     item_words, plain, numeric, menu = 0, True, False, 0
     line_words, line_bare, line_free, bars, grid = 0, 0, 0, 0, False
     depth, brace_from, braced = 0, 0, 0
+    next_break = breaks[broken]
     while True:
+        parts = at == next_break  # this code point begins a word
+        if parts:
+            broken += 1
+            next_break = breaks[broken]
         if at < end:
             point = np.int64(data[at])
             if point < 0x80:
@@ -229,13 +247,13 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size):
             wanted = script
         else:
             wanted = 0
-        if script != 0 and (wanted != script or (size >= limit and kind != _MARK and kind != _JOIN)):
+        if script != 0 and (wanted != script or parts or (size >= limit and kind != _MARK and kind != _JOIN)):
             word_hash[words], word_size[words] = state, size
             words += 1
             item_words += 1
             size, state = 0, np.uint64(0)
         if wanted != script:
-            limit = _HAN_WORD if wanted == 2 else _UNSPACED_WORD if wanted == 3 else _ENDLESS
+            limit = han_word if wanted == 2 else unspaced_word if wanted == 3 else _ENDLESS
             script = wanted
         if wanted != 0 and kind != _JOIN:
             state = _stir(state, point)

@@ -76,6 +76,7 @@ def test_doctor_languages_and_stages(tmp_path):
     assert {finding["what"] for finding in found} >= {"Python", "pyarrow", "langid model", "cores"}
     known = json.loads(medcorpus("languages", "iw", "zh-Hant", "Northern Sotho", "--json", cwd=tmp_path).stdout)
     assert [row["code"] for row in known["languages"]] == ["heb", "zho", "nso"]
+    assert "ICU" in medcorpus("languages", "th", cwd=tmp_path).stdout
     assert len(json.loads(medcorpus("languages", "--mission", "--json", cwd=tmp_path).stdout)["languages"]) == 50
     assert "Klingon" in medcorpus("languages", "Klingon", cwd=tmp_path, code=2).stderr
     described = json.loads(medcorpus("stages", "--json", cwd=tmp_path).stdout)["stages"]

@@ -394,6 +394,13 @@ def test_segmentation() -> None:
         REG.segmentation("zh")
 
 
+def test_how_words_are_told_apart() -> None:
+    wanted = {"tha": "dictionary", "zho": "dictionary", "bod": "syllables", "iii": "clusters", "vie": "blanks"}
+    assert {code: REG.words(code) for code in wanted} == wanted
+    assert all((REG.words(lang.code) == "blanks") == (lang.segmentation == "spaced") for lang in REG)
+    assert {"deu", "ces", "fin"} <= REG.ordinal_dot and not {"eng", "fra", "und"} & REG.ordinal_dot
+
+
 def test_registry_is_a_collection_of_codes() -> None:
     assert len(REG) == len(list(REG)) >= 450
     assert "zho" in REG and "zh" not in REG and "und" not in REG

@@ -95,6 +95,21 @@ def test_where_it_cuts(text, first):
     assert text[begin:end] == first
 
 
+@pytest.mark.parametrize(
+    ("text", "first", "language"),
+    [
+        ("word " * 12 + "ends. Seen by Dr. Smith, e.g. in Fig. 2 for 2.5 mg of it", "word " * 12 + "ends. ", "eng"),
+        ("Wort " * 12 + "endet. Am 3. Mai, z. B. um 5. Uhr und dann und wann und so", "Wort " * 12 + "endet. ", "deu"),
+        ("слово " * 10 + "конец. Осмотрен д-р. Петровым, т.е. вчера, и он же", "слово " * 10 + "конец. ", "rus"),
+        ("word " * 12 + "ends. The next line goes\non and on and on and on and on", "word " * 12 + "ends. ", "eng"),
+        ("字" * 60 + "。「痛い。」と言った人が来てまた" + "字" * 40, "字" * 60 + "。", "jpn"),
+    ],
+)
+def test_never_inside_a_sentence_when_it_can_be_avoided(text, first, language):
+    (begin, end), *_ = cuts(text + " and more" * 4, 100, language=language)
+    assert text[begin:end] == first
+
+
 def stage(**params):
     return Chunk(Chunk.Params(**params))
 

@@ -124,7 +124,7 @@ LIMITS = {
 
 def test_each_limit_works_alone_and_goes_off_with_null():
     others = {"min_words", "repetition_from", "limits", "calibration"}
-    assert set(LIMITS) == set(_LIMITS) == set(Quality.Params.model_fields) - others
+    assert set(LIMITS) == set(_LIMITS) == set(Quality.Params.fields_with("decision")) - others
     off = dict.fromkeys([*LIMITS, "min_words"]) | {"repetition_from": 0}
     for name, (text, limit) in LIMITS.items():
         assert dropped(text, **off) == []
@@ -146,6 +146,10 @@ def test_a_value_at_the_limit_stays():
         off = dict.fromkeys([*LIMITS, "min_words"])
         assert dropped(text, **off | {"max_symbol_ratio": limit}) == []
         assert dropped(text + "+", **off | {"max_symbol_ratio": limit}) == ["low_quality"]
+
+
+WORD_CHOICES = ("fast", "segmented", "graphemes")
+WORDY = ("quality_words", "quality_mean_word_length", "quality_top_word", "quality_repeated_ngrams", "quality_menu")
 
 
 def test_columns():
@@ -307,13 +311,43 @@ def test_what_a_select_hangs_on_is_what_the_file_says(tmp_path):
     assert one == two and set(one) == {"stop_words"} and Quality(Quality.Params()).resource_digests() == {}
 
 
+def test_real_words():
+    text = "ผู้ป่วยมีไข้สูงและไอ"
+    counted = {words: scored(text, "患者因胸痛入院。", "Fever and cough", words=words)[1] for words in WORD_CHOICES}
+    assert {words: batch["quality_words"].to_pylist() for words, batch in counted.items()} == {
+        "fast": [4, 4, 3], "segmented": [7, 4, 3], "graphemes": [13, 7, 3],
+    }  # fmt: skip
+    assert [round(batch["quality_mean_word_length"][1].as_py(), 2) for batch in counted.values()] == [1.75, 1.75, 1.0]
+    same = [name for name in counted["fast"].schema.names if name not in WORDY]
+    assert counted["fast"].select(same).equals(counted["segmented"].select(same))
+
+
+def test_the_choice_of_words_is_in_the_key():
+    digests = {words: Quality(Quality.Params(words=words)).resource_digests() for words in WORD_CHOICES}
+    assert digests["fast"] == digests["graphemes"] == {}
+    assert digests["segmented"]["words"].startswith("icu4py ") and ", ICU " in digests["segmented"]["words"]
+    assert len({str(Quality.Params(words=words).data()) for words in WORD_CHOICES}) == 3
+
+
+def test_real_words_without_the_library():
+    code = (
+        "import sys; sys.modules['icu4py'] = sys.modules['icu4py.breakers'] = None\n"
+        "from medcorpus.stages.quality import Quality\n"
+        "from medcorpus.core.errors import Missing\n"
+        "try: Quality(Quality.Params(words='segmented')).resource_digests()\nexcept Missing as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "pip install 'medcorpus[segment]'" in done.stdout
+
+
 def test_contract():
     assert verb(Quality) == "map"
     assert set(Quality.reads) <= set(RECORD.names)
-    assert all(role_of(field) == "decision" for field in Quality.Params.model_fields.values())
+    roles = {name: role_of(field) for name, field in Quality.Params.model_fields.items()}
+    assert [name for name, role in roles.items() if role != "decision"] == ["words"]
     assert all(field.description for field in Quality.Params.model_fields.values())
     named = {name for reason in Quality.reasons.values() for name in reason.params}
-    assert named == set(Quality.Params.model_fields)
+    assert named == set(Quality.Params.model_fields) - {"words"}
     assert {column for column, _ in _LIMITS.values()} <= {field.name for field in Quality.writes}
     with pytest.raises(ValidationError):
         Quality.Params(max_symbol_ratio=1.5)
