@@ -119,7 +119,7 @@ class Langid(Map):
         """The models, and what their texts go through first, decide what is written."""
         from hashlib import blake2b, file_digest
 
-        from medcorpus.text.lid.model import OWN_PREFIX
+        from medcorpus.text.lid.model import AS_IT_IS, OWN_PREFIX
         from medcorpus.text.lid.normal import NORMALISE_VERSION
 
         digests = {}
@@ -131,7 +131,7 @@ class Langid(Map):
             path = self._path(name)
             with path.open("rb") as stream:
                 digests[f"model{at}"] = file_digest(stream, lambda: blake2b(digest_size=16)).hexdigest()
-            digests[f"normalise{at}"] = str(NORMALISE_VERSION) if path.name.startswith(OWN_PREFIX) else ""
+            digests[f"normalise{at}"] = str(NORMALISE_VERSION) if path.name.startswith(OWN_PREFIX) else AS_IT_IS
         return digests
 
     def open(self) -> None:

@@ -3,6 +3,7 @@
 import unicodedata
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -164,3 +165,21 @@ def test_nulls_slices_and_large_strings():
 def test_what_cannot_be_looked_for_is_refused(bad):
     with pytest.raises(ValueError, match="the term"):
         terms.index([["heart"], [bad]])
+
+
+def test_arrow_composes_as_python_does():
+    """Rows that are not in normal form C go through Arrow: the same for every character that Python knows."""
+    known = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) not in ("Cn", "Cs")]
+    parts = [unicodedata.normalize("NFD", char) for char in known]
+    for chars in (known, parts):
+        wanted = [unicodedata.normalize("NFC", char) for char in chars]
+        assert pc.utf8_normalize(pa.array(chars), form="NFC").to_pylist() == wanted
+
+
+def test_spellings_in_ascii_and_beyond_are_hashed_alike():
+    """Letters that become ASCII ones, invisible characters inside, words of one to thirty letters, any place."""
+    for size in range(1, 31):
+        word = "abcdefghijklmnopqrstuvwxyz0123"[:size]
+        rows = [word.upper(), word[:1] + "\u00ad" + word[1:], f"é {word}", f"{word}é", f"{'x' * size}-{word}."]
+        assert [hits for hits, *_ in counted(rows, [[word]])] == [1, 1, 1, 0, 1], word
+    assert counted(["\u0130stanbul ISTANBUL"], [["istanbul"]])[0][0] == 2

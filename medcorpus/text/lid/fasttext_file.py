@@ -1,7 +1,8 @@
 """Read a fastText model file, `.bin` or `.ftz`, into numpy arrays.
 
-Only what supervised models of character n-grams with a softmax need, which is how our own language
-identifier is made; anything else raises NotSupported and is left to the fasttext library.
+What supervised models of words and character n-grams need, with a softmax or a hierarchical one, dense or
+quantised: our own language identifier, lid.176, GlotLID, OpenLID. Anything else raises NotSupported and is left to
+the fasttext library.
 
 The layout is that of fastText 0.9 (`FastText::saveModel`, magic number 793712314, version 12), all of it
 little-endian and unpadded: Args, Dictionary, one byte "input is quantised", input matrix, one byte "output
@@ -15,16 +16,19 @@ is quantised", output matrix.
                 with qnorm: rows uint8; ProductQuantizer
     ProductQuantizer  4 int32: dim nsubq dsub lastdsub; dim * 256 float32
 
-`pruneidx_size` is -1 when no row was cut: row = bucket then.
+Rows of the input matrix are those of the words, then those of n-grams. `pruneidx_size` is -1 when none of the
+latter was cut: row = bucket then.
 """
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 _MAGIC, _VERSION = 793712314, 12
-_SUPERVISED, _SOFTMAX = 3, 3  # enums model_name and loss_name of args.h
+_SUPERVISED, _HIERARCHICAL, _SOFTMAX = 3, 1, 3  # enums model_name and loss_name of args.h
+_WORD, _IS_LABEL = 0, 1  # enum entry_type of dictionary.h
 _CODES = 256  # centroids of a ProductQuantizer
 _LABEL = b"__label__"
 
@@ -35,54 +39,89 @@ class NotSupported(Exception):
 
 @dataclass(frozen=True)
 class FastTextFile:
-    """A supervised softmax model over character n-grams.
+    """A supervised model over words and character n-grams.
 
-    Row i of `rows` (float32) belongs to n-gram bucket `buckets[i]` (int32, rising); n-grams of other buckets
-    count for nothing. Row i of `output` (float32) is that of `labels[i]`, which stand as in the file, without
-    `__label__`.
+    Row i of `rows` (float32) belongs to `words[i]`, those after the words to the n-gram buckets `buckets` (int32,
+    rising); n-grams of other buckets count for nothing. Row i of `output` (float32) is that of `labels[i]`, which
+    stand as in the file, without `__label__`; or, with a `tree`, of the node `len(labels) + i`.
     """
 
     minn: int
     maxn: int
     bucket: int
+    words: tuple[bytes, ...]
     buckets: np.ndarray
     rows: np.ndarray
     output: np.ndarray
     labels: tuple[str, ...]
+    tree: np.ndarray | None  # of a hierarchical softmax, see `huffman`; else the labels stand side by side
 
 
 def read(path: str | Path) -> FastTextFile:
     """The model in `path`. Raises ValueError when it is not a whole fastText file, NotSupported for other kinds."""
     reader = _Reader(Path(path).read_bytes())
-    if reader.numbers(np.int32, 2).tolist() != [_MAGIC, _VERSION]:
-        raise ValueError("not a fastText file of version 12")
+    magic, version = reader.numbers(np.int32, 2).tolist()
+    if magic != _MAGIC:
+        raise ValueError("not a fastText file")
+    if version != _VERSION:
+        raise NotSupported(f"it is of version {version}, not {_VERSION}")
     dim, *_, word_ngrams, loss, model, bucket, minn, maxn, _ = reader.numbers(np.int32, 12).tolist()
     reader.numbers(np.float64, 1)
-    _, words, names = reader.numbers(np.int32, 3).tolist()
+    size, many, names = reader.numbers(np.int32, 3).tolist()
     _, pruned = reader.numbers(np.int64, 2).tolist()
-    if model != _SUPERVISED or loss != _SOFTMAX:
+    if model != _SUPERVISED or loss not in (_SOFTMAX, _HIERARCHICAL):
         raise NotSupported("no supervised model with a softmax")
-    if words or word_ngrams > 1:
-        raise NotSupported("it knows words, not character n-grams only")
-    if bucket < 1 or maxn < 1 or not names:
+    if word_ngrams > 1:
+        raise NotSupported("it knows pairs of words")
+    if bucket < 1 or maxn < 1 or names < 1:
         raise NotSupported("it has no character n-grams, or no labels")
-    labels = reader.labels(names)
+    if many < 0 or size != many + names:
+        raise ValueError("its words and labels are not all it knows")
+    words, _ = reader.entries(many, _WORD)
+    raw, counts = reader.entries(names, _IS_LABEL)
+    if not all(label.startswith(_LABEL) for label in raw):
+        raise NotSupported("labels that do not begin with __label__")
+    labels = tuple(label.removeprefix(_LABEL).decode() for label in raw)
     pairs = reader.numbers(np.int32, 2 * max(pruned, 0)).reshape(-1, 2)
     rows = reader.matrix()
     output = reader.matrix()
     reader.end()
     if rows.shape[1] != dim or output.shape != (names, dim):
         raise ValueError("its matrices do not fit together")
-    if len(rows) != (bucket if pruned < 0 else pruned):
+    if len(rows) != many + (bucket if pruned < 0 else pruned):
         raise ValueError("its rows and its n-grams do not fit together")
     if pruned < 0:
-        return FastTextFile(minn, maxn, bucket, np.arange(bucket, dtype=np.int32), rows, output, labels)
-    pairs = pairs[np.argsort(pairs[:, 0])]
-    buckets, places = np.ascontiguousarray(pairs[:, 0]), pairs[:, 1]
-    wrong = (buckets < 0) | (buckets >= bucket) | (places < 0) | (places >= pruned)
-    if wrong.any() or (np.diff(buckets) == 0).any():
-        raise ValueError("its n-grams are out of range")
-    return FastTextFile(minn, maxn, bucket, buckets, rows[places], output, labels)
+        buckets = np.arange(bucket, dtype=np.int32)
+    else:
+        pairs = pairs[np.argsort(pairs[:, 0])]
+        buckets, places = np.ascontiguousarray(pairs[:, 0]), pairs[:, 1]
+        wrong = (buckets < 0) | (buckets >= bucket) | (places < 0) | (places >= pruned)
+        if wrong.any() or (np.diff(buckets) == 0).any():
+            raise ValueError("its n-grams are out of range")
+        rows = rows[np.r_[:many, many + places]]
+    tree = huffman(counts) if loss == _HIERARCHICAL else None
+    return FastTextFile(minn, maxn, bucket, words, buckets, rows, output, labels, tree)
+
+
+def huffman(counts: list[int]) -> np.ndarray:
+    """Children of each node of the tree over labels with `counts`, falling: int32 (2n - 1, 2), -1 for the n leaves.
+
+    `HierarchicalSoftmaxLoss::buildTree`: of what has no parent yet the two rarest get one; the root comes last.
+    """
+    leaves, never = len(counts), 10**15
+    if max(counts) >= never:
+        raise ValueError("labels seen more often than can be")
+    weight = counts + [never] * (leaves - 1)
+    tree = np.full((2 * leaves - 1, 2), -1, np.int32)
+    leaf, node = leaves - 1, leaves
+    for parent in range(leaves, 2 * leaves - 1):
+        for side in (0, 1):
+            if leaf >= 0 and weight[leaf] < weight[node]:
+                tree[parent, side], leaf = leaf, leaf - 1
+            else:
+                tree[parent, side], node = node, node + 1
+        weight[parent] = weight[tree[parent, 0]] + weight[tree[parent, 1]]
+    return tree
 
 
 class _Reader:
@@ -100,18 +139,20 @@ class _Reader:
         self._at = end
         return found.astype(kind, copy=False)
 
-    def labels(self, count: int) -> tuple[str, ...]:
-        found = []
+    def entries(self, count: int, kind: int) -> tuple[tuple[bytes, ...], list[int]]:
+        """The next `count` of the dictionary, all of them of `kind`, and how often each was seen."""
+        names, counts = [], []
         for _ in range(count):
             end = self._data.find(b"\0", self._at)
-            if end < 0:
+            if end < 0 or end + 10 > len(self._data):
                 raise ValueError("the file is cut short")
-            found.append(self._data[self._at : end].removeprefix(_LABEL).decode())
-            self._at = end + 1
-            self.numbers(np.int64, 1)
-            if self.numbers(np.int8, 1)[0] != 1:
-                raise ValueError("a label was expected")
-        return tuple(found)
+            names.append(self._data[self._at : end])
+            seen, found = struct.unpack_from("<qb", self._data, end + 1)
+            if found != kind:
+                raise ValueError("its words and labels are mixed up")
+            counts.append(seen)
+            self._at = end + 10
+        return tuple(names), counts
 
     def matrix(self) -> np.ndarray:
         """Either sort of matrix, as float32."""

@@ -1,8 +1,9 @@
-"""Inference of our own language model over the utf-8 of a column, without a Python object a document.
+"""Inference of fastText language models over the utf-8 of a column, without a Python object a document.
 
-What fastText does for a line: every word becomes `<word>`; each run of 1 to `maxn` characters in it, but for
+What fastText does for a line: every word becomes `<word>`; each run of `minn` to `maxn` characters in it, but for
 `<` and `>` alone, is hashed into one of `bucket` buckets; the rows of the input matrix of all those that were
-kept are averaged; times the output matrix, softmax. Here it is done so that it is quick:
+kept, of the words it knows and of the end of the line are averaged; times the output matrix, softmax, or a walk
+down a tree of yes or no (hierarchical softmax). Here it is done so that it is quick:
 
 * The five n-grams that end at a character are hashed side by side, each from the one before: a character
   takes one step in five hashes that do not wait for each other.
@@ -24,37 +25,22 @@ import pyarrow as pa
 from numba import njit
 
 from medcorpus.text.buffers import buffers
-from medcorpus.text.lid.fasttext_file import FastTextFile, NotSupported
-from medcorpus.text.lid.line import NOT_NFC, SCRIPTS, composed, line, room, tables
-from medcorpus.text.lid.model import NO_LETTERS, NOTHING_KNOWN, allowed
-
-MAXN = 5
-"""Longest n-gram that the kernel can hash."""
+from medcorpus.text.lid.line import NOT_NFC, as_it_is, composed, line, room, tables
+from medcorpus.text.lid.model import NO_LETTERS, NOTHING_KNOWN
+from medcorpus.text.lid.weights import MAXN, Weights
 
 _PRIME, _SEED = np.uint32(16777619), np.uint32(2166136261)  # FNV-1a, 32 bits
 _OPEN, _CLOSE = np.uint32(ord("<")), np.uint32(ord(">"))
 _AFTER_OPEN = np.uint32((int(_SEED) ^ int(_OPEN)) * int(_PRIME) & 0xFFFFFFFF)
 _SPACE = 0x20
+_END_OF_LINE = np.uint64(int.from_bytes(b"</s>", "little"))  # ends a line even where it stands in a text
+_LABEL, _LABEL_TAIL = np.uint64(int.from_bytes(b"__label_", "little")), np.uint64(ord("_"))  # words fastText skips
 _BATCH = 4096  # hashes gathered; sums of so many int16 fit in int32
 _SPARE = 256  # hashes of one short word: at most 23 bytes, five each, and four
 _KEPT_BITS = 12  # sums of so many words (2**12) are kept
 _NEVER = np.float32(1e30)
 _FAR = 20.0  # e^-20 of the best label's probability is as good as none
 _FLOOR = np.float32(1e-5)  # fastText adds it to every probability (`std_log`)
-
-
-class Weights(NamedTuple):
-    """A model as the kernel reads it; all arrays are read-only."""
-
-    maxn: int
-    bucket: int
-    shift: int  # so that 2**shift // bucket, which follows, takes at most 33 bits
-    reciprocal: int
-    index: np.ndarray  # uint64: bits of 64 buckets, rows before them, bits of the next 64, ...
-    rows: np.ndarray  # int16, (n, dim)
-    scale: float
-    output: np.ndarray  # float32, (dim, labels)
-    gate: np.ndarray  # bool (SCRIPTS, labels): which labels may be said of a text in that script; none: it is unknown
 
 
 class Work(NamedTuple):
@@ -67,51 +53,6 @@ class Work(NamedTuple):
     keys: np.ndarray  # uint64 (words, 3): words seen, padded with zeros
     known: np.ndarray  # int32 (words): rows behind each; -1 when it was seen but once
     kept: np.ndarray  # int32 (words, dim): sums of those
-
-
-def weights(model: FastTextFile, labels: tuple[str, ...]) -> Weights:
-    """`model` made ready, its labels in the order of `labels`. Raises NotSupported when the kernel cannot run it."""
-    if model.minn != 1 or model.maxn > MAXN:
-        raise NotSupported(f"n-grams of other than 1 to {MAXN} characters")
-    if not (np.isfinite(model.rows).all() and np.isfinite(model.output).all()):
-        raise NotSupported("weights that are no numbers")
-    shift = 31 + model.bucket.bit_length()
-    words = -(-model.bucket // 64)
-    bits = np.zeros(words * 64, np.uint8)
-    bits[model.buckets] = 1
-    index = np.zeros(2 * words + 2, np.uint64)
-    index[: 2 * words : 2] = np.packbits(bits, bitorder="little").view(np.uint64)
-    index[3::2] = np.cumsum(bits.reshape(words, 64).sum(1, dtype=np.int64))
-    scale = float(max(np.abs(model.rows).max(initial=0), 1e-9)) / 32767
-    order = [model.labels.index(label) for label in labels]
-    made = Weights(
-        model.maxn,
-        model.bucket,
-        shift,
-        2**shift // model.bucket,
-        index,
-        _aligned(np.rint(model.rows / np.float32(scale)).astype(np.int16)),
-        scale,
-        np.ascontiguousarray(model.output[order].T),
-        gate(labels),
-    )
-    for part in (made.index, made.rows, made.output, made.gate):
-        part.flags.writeable = False
-    return made
-
-
-def gate(labels: tuple[str, ...]) -> np.ndarray:
-    """`model.allowed` as a table: bool for each of SCRIPTS and each label."""
-    return np.array([[label in may for label in labels] for may in (allowed(script, labels) for script in SCRIPTS)])
-
-
-def _aligned(rows: np.ndarray) -> np.ndarray:
-    """A copy that begins at a cache line: 32 numbers of 16 bits then touch one line, not two."""
-    space = np.empty(rows.nbytes + 64, np.uint8)
-    begin = -space.ctypes.data % 64
-    copy = space[begin : begin + rows.nbytes].view(rows.dtype).reshape(rows.shape)
-    copy[:] = rows
-    return copy
 
 
 def predict(texts: pa.Array | pa.ChunkedArray, model: Weights, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -140,13 +81,34 @@ def _ones(bits):
 
 
 @njit(cache=True, nogil=True)
-def _word(text, at, end, maxn, hashes, size, rows, index, bucket, shift, reciprocal, found, sums, total):
+def _entry(text, at, end, slots, starts, spelt):
+    """Which of the words the model knows text[at:end] is, or -1."""
+    state = _SEED
+    for i in range(at, end):
+        state = _step(state, np.uint32(np.int8(text[i])))
+    mask = len(slots) - 1
+    slot = np.int64(state) & mask
+    while slots[slot] >= 0:
+        begin, size = starts[slots[slot]], end - at
+        if starts[slots[slot] + 1] - begin == size:
+            i = 0
+            while i < size and text[at + i] == spelt[begin + i]:
+                i += 1
+            if i == size:
+                return np.int64(slots[slot])
+        slot = slot + 1 & mask
+    return np.int64(-1)
+
+
+@njit(cache=True, nogil=True)
+def _word(text, at, end, minn, maxn, hashes, size, rows, index, bucket, shift, reciprocal, found, sums, total):
     """Append the n-grams of the word text[at:end] to the first `size` of `hashes`: (size now, rows added).
 
     When those run full they are emptied into `total`: so many rows.
     """
-    # h1 .. h5: hashes of the n-grams of 1 .. 5 characters that end here; those from before the word are idle, come
-    # last and are overwritten.
+    # h1 .. h5: hashes of the n-grams of 1 .. 5 characters that end here. Those wanted come first, shortest before
+    # longer; those from before the word, longer or shorter ones are idle, come last and are overwritten.
+    at1, at2, at3, at4, at5 = (1 - minn) % MAXN, (2 - minn) % MAXN, (3 - minn) % MAXN, (4 - minn) % MAXN, MAXN - minn
     h1, h2, h3, h4, h5 = _SEED, _AFTER_OPEN, _SEED, _SEED, _SEED
     most, count = 1, 0
     while at < end:
@@ -156,16 +118,18 @@ def _word(text, at, end, maxn, hashes, size, rows, index, bucket, shift, recipro
             at += 1
             if text[at] & 0xC0 != 0x80:  # a space at the latest
                 break
-        hashes[size], hashes[size + 1], hashes[size + 2], hashes[size + 3], hashes[size + 4] = h1, h2, h3, h4, h5
+        hashes[size + at1], hashes[size + at2], hashes[size + at3] = h1, h2, h3
+        hashes[size + at4], hashes[size + at5] = h4, h5
         most = min(most + 1, maxn)
-        size += most
+        size += max(most - minn + 1, 0)
         h1, h2, h3, h4, h5 = _SEED, h1, h2, h3, h4
         if size > _BATCH - 16:
             count += _flush(hashes, size, rows, index, bucket, shift, reciprocal, found, sums, total)
             size = 0
-    hashes[size], hashes[size + 1] = _step(h2, _CLOSE), _step(h3, _CLOSE)
-    hashes[size + 2], hashes[size + 3] = _step(h4, _CLOSE), _step(h5, _CLOSE)
-    return size + min(most + 1, maxn) - 1, count
+    least = max(minn, 2)
+    hashes[size + (2 - least) % 4], hashes[size + (3 - least) % 4] = _step(h2, _CLOSE), _step(h3, _CLOSE)
+    hashes[size + (4 - least) % 4], hashes[size + MAXN - least] = _step(h4, _CLOSE), _step(h5, _CLOSE)
+    return size + max(min(most + 1, maxn) - least + 1, 0), count
 
 
 @njit(cache=True, nogil=True)
@@ -233,11 +197,22 @@ def _until_space(value):
 
 
 @njit(cache=True, nogil=True)
+def _add(row, rows, total):
+    """Add one row to `total`, unless it is -1; how many that were."""
+    if row < 0:
+        return 0
+    for d in range(len(total)):
+        total[d] += rows[row, d]
+    return 1
+
+
+@njit(cache=True, nogil=True)
 def _words(text, end, model, work, total):
     """Add the rows of all words in text[:end] to `total`; how many rows. A space and slack follow the text."""
     bucket, shift, reciprocal = np.uint64(model.bucket), np.uint64(model.shift), np.uint64(model.reciprocal)
-    maxn = model.maxn
+    minn, maxn = model.minn, model.maxn
     rows, index, all_ones = model.rows, model.index, ~np.uint64(0)
+    slots, starts, spelt = model.slots, model.starts, model.spelt
     hashes, spare, found, sums = work.hashes, work.spare, work.found, work.sums
     keys, known, kept = work.keys, work.known, work.kept
     count, at, pending = 0, 0, 0
@@ -259,6 +234,13 @@ def _words(text, end, model, work, total):
         else:
             first &= mask
         stop += np.int64(_ones(mask) >> np.uint64(3))
+        if first == _END_OF_LINE:
+            break
+        if first == _LABEL and second & np.uint64(0xFF) == _LABEL_TAIL:
+            while text[stop] != _SPACE:
+                stop += 1
+            at = stop + 1
+            continue
         fresh = True
         if mask != all_ones:
             mixed = (first ^ second * np.uint64(3) ^ third * np.uint64(5)) * np.uint64(0x9E3779B97F4A7C15)
@@ -267,10 +249,13 @@ def _words(text, end, model, work, total):
                 fresh = False
                 if known[slot] < 0:
                     size, _ = _word(
-                        text, at, stop, maxn, spare, 0, rows, index, bucket, shift, reciprocal, found, sums, total
-                    )
+                        text, at, stop, minn, maxn, spare, 0,
+                        rows, index, bucket, shift, reciprocal, found, sums, total,
+                    )  # fmt: skip
                     sums[:] = 0
                     known[slot] = _sum(spare, size, rows, index, bucket, shift, reciprocal, found, sums)
+                    if len(slots):
+                        known[slot] += _add(_entry(text, at, stop, slots, starts, spelt), rows, sums)
                     for d in range(len(total)):
                         kept[slot, d] = sums[d]
                 for d in range(len(total)):
@@ -284,13 +269,17 @@ def _words(text, end, model, work, total):
                 stop += 1
         if fresh:
             pending, added = _word(
-                text, at, stop, maxn, hashes, pending, rows, index, bucket, shift, reciprocal, found, sums, total
-            )
+                text, at, stop, minn, maxn, hashes, pending,
+                rows, index, bucket, shift, reciprocal, found, sums, total,
+            )  # fmt: skip
             count += added
+            if len(slots):
+                count += _add(_entry(text, at, stop, slots, starts, spelt), rows, total)
             if pending > _BATCH - 256:
                 count += _flush(hashes, pending, rows, index, bucket, shift, reciprocal, found, sums, total)
                 pending = 0
         at = stop + 1
+    count += _add(model.end_of_line, rows, total)
     return count + _flush(hashes, pending, rows, index, bucket, shift, reciprocal, found, sums, total)
 
 
@@ -307,12 +296,18 @@ def _predict(data, offsets, tables, model, k):
     hashes, spare, found = np.empty(_BATCH, np.uint32), np.empty(_SPARE, np.uint32), np.empty(_BATCH, np.uint64)
     work = Work(hashes, spare, found, sums, keys, known, kept)
     total = np.zeros(dim, np.int64)
-    logits = np.empty(names, np.float32)
+    nodes, logits = np.empty(len(model.tree), np.float32), np.empty(names, np.float32)
+    floor = _FLOOR if len(model.tree) == 0 else np.float32(0)
+    entries = tables.entries
     for row in range(rows):
         begin, end = offsets[row], offsets[row + 1]
         if room(end - begin) > len(text):
             text, scratch = np.empty(2 * room(end - begin), np.uint8), np.empty(2 * room(end - begin), np.uint8)
-        size, letters, script = line(data, begin, end, tables, text, scratch)
+        if model.normalised:
+            size, letters, script = line(data, begin, end, tables, text, scratch)
+        else:
+            size, letters = as_it_is(data, begin, end, entries, text)
+            script = 0
         if size == NOT_NFC:
             doubtful[row] = True
             continue
@@ -326,8 +321,11 @@ def _predict(data, offsets, tables, model, k):
         total[:] = 0
         count = _words(text, size, model, work, total)
         if count:
-            _softmax(total, count, model, allowed, logits)
-            _best(logits, labels[row], scores[row])
+            if len(model.tree):
+                _descend(total, count, model, nodes, logits)
+            else:
+                _softmax(total, count, model, allowed, logits)
+            _best(logits, labels[row], scores[row], floor)
     return labels, scores, doubtful
 
 
@@ -354,7 +352,31 @@ def _softmax(total, count, model, allowed, logits):
 
 
 @njit(cache=True, nogil=True)
-def _best(found, labels, scores):
+def _descend(total, count, model, nodes, found):
+    """Probabilities of all labels into `found`, -1 for those that fastText does not reach.
+
+    A label's is the product of those of the turns that lead to it; each is 1e-5 more, and no way is gone that has
+    less than 1e-5, as in `HierarchicalSoftmaxLoss::dfs` with a threshold of 0.
+    """
+    output, tree, scale = model.output, model.tree, model.scale
+    leaves = len(found)
+    nodes[:] = -1
+    nodes[len(nodes) - 1] = 1
+    for node in range(len(nodes) - 1, leaves - 1, -1):
+        if nodes[node] < _FLOOR:
+            continue
+        turn = np.float32(0)
+        for d in range(len(total)):
+            turn += np.float32(total[d] * scale / count) * output[d, node - leaves]
+        right = np.float32(1 / (1 + np.exp(-turn)))
+        nodes[tree[node, 0]] = nodes[node] * (1 - right + _FLOOR)
+        nodes[tree[node, 1]] = nodes[node] * (right + _FLOOR)
+    for node in range(leaves):
+        found[model.order[node]] = nodes[node] if nodes[node] >= _FLOOR else -1
+
+
+@njit(cache=True, nogil=True)
+def _best(found, labels, scores, floor):
     """The best of `found`, best first; of equal ones the first label wins, negative ones never."""
     size = 0
     for which in range(len(found)):
@@ -367,4 +389,4 @@ def _best(found, labels, scores):
         labels[at], scores[at] = which, found[which]
         size = min(size + 1, len(labels))
     for at in range(size):
-        scores[at] = min(scores[at] + _FLOOR, np.float32(1))
+        scores[at] = min(scores[at] + floor, np.float32(1))

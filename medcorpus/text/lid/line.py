@@ -25,6 +25,9 @@ SCRIPTS = (*normal.script_names(), "Jpan", "Hans", "Hant")
 _LATN, _KANA, _HANI = (SCRIPTS.index(name) for name in ("Latn", "Kana", "Hani"))
 _JPAN, _HANS, _HANT = (SCRIPTS.index(name) for name in ("Jpan", "Hans", "Hant"))
 
+_WHITE = np.uint64(sum(1 << ord(char) for char in "\0\t\n\v\f\r\x1c\x1d\x1e "))
+"""Where fastText parts words or `str.splitlines` lines, in ASCII; the latter also at U+0085, U+2028 and U+2029."""
+
 NOT_NFC, _ADDRESS = -1, -2
 """In place of a size: the text is not in normal form C, or may have an address in it."""
 
@@ -330,6 +333,37 @@ def line(data, begin, end, tables, out, scratch):
         return size, False, 0
     blank_addresses(scratch, size)
     return _tokens(scratch, 0, size, tables, out, True)
+
+
+@njit(cache=True, nogil=True)
+def as_it_is(data, begin, end, entries, out):
+    """What a model of others is shown of data[begin:end], single spaces between words: (size, whether it has letters).
+
+    That is the text itself with its line breaks as spaces; `out` takes at least `room(end - begin)`.
+    """
+    at, put = begin, 0
+    letters, after_space = False, True
+    while at < end:
+        byte, width = data[at], 1
+        if byte <= 0x20:
+            space = _WHITE >> np.uint64(byte) & np.uint64(1) != 0
+        elif byte < 0x80:
+            space = False
+            letters = letters or entries[byte] >> np.uint32(_ALPHA) & np.uint32(1) != 0
+        else:
+            point, width = decode(data, at)
+            space = point == 0x85 or point == 0x2028 or point == 0x2029
+            letters = letters or entries[point] >> np.uint32(_ALPHA) & np.uint32(1) != 0
+        if space:
+            out[put] = 0x20
+            put += not after_space
+        else:
+            for which in range(width):
+                out[put + which] = data[at + which]
+            put += width
+        after_space = space
+        at += width
+    return put, letters
 
 
 @njit(cache=True, nogil=True)

@@ -16,10 +16,13 @@ from medcorpus.core.errors import Fatal, Missing
 from medcorpus.text.lid.normal import NORMALISE_VERSION, normalise, script_names, script_of
 
 if TYPE_CHECKING:
-    from medcorpus.text.lid.kernel import Weights
+    from medcorpus.text.lid.weights import Weights
 
 OWN_PREFIX = "medcorpus-langid"
 """File names of models that expect `normalise`; any other fastText file sees the text as it is."""
+
+AS_IT_IS = "as it is, 1"
+"""In place of a version of `normalise` for those others: of how scores are made, 1e-4 off those of fastText."""
 
 NO_LANGUAGE = "zxx"
 """ISO 639-2 "no linguistic content": numbers, code, markup, or no letter at all."""
@@ -62,8 +65,8 @@ class Model:
     have their line breaks folded. `digest` is the blake2b (32 hex digits) of the file. Raises Missing when
     there is no such file, Fatal when it is not a fastText model.
 
-    `predict` asks the fasttext library and is slow. `predict_array` runs our own models itself, over the
-    buffer of a column (`lid.kernel`), and says the same.
+    `predict` asks the fasttext library and is slow. `predict_array` runs the model itself, over the buffer of a
+    column (`lid.kernel`), and says the same; only models of kinds that the kernel does not know go to the library.
     """
 
     def __init__(self, path: str | Path):
@@ -76,7 +79,7 @@ class Model:
         with self.path.open("rb") as stream:
             self.digest = file_digest(stream, partial(blake2b, digest_size=16)).hexdigest()
         try:
-            self._file = read(self.path) if self.normalised else None
+            self._file = read(self.path)
         except NotSupported:
             self._file = None
         except ValueError as error:
@@ -101,11 +104,11 @@ class Model:
         if self._file is None:
             return None
         from medcorpus.text.lid.fasttext_file import NotSupported
-        from medcorpus.text.lid.kernel import weights
+        from medcorpus.text.lid.weights import weights
 
         file, self._file = self._file, None
         try:
-            return weights(file, self.labels)
+            return weights(file, self.labels, self.normalised)
         except NotSupported:
             return None
 
@@ -177,7 +180,7 @@ def digests(path: Path) -> dict[str, str]:
     """What decides the answers of a model: its file, and the version of `normalise` where it goes before it."""
     with path.open("rb") as stream:
         model = file_digest(stream, partial(blake2b, digest_size=16)).hexdigest()
-    return {"model": model, "normalise": str(NORMALISE_VERSION) if path.name.startswith(OWN_PREFIX) else ""}
+    return {"model": model, "normalise": str(NORMALISE_VERSION) if path.name.startswith(OWN_PREFIX) else AS_IT_IS}
 
 
 def shipped_model() -> Path:

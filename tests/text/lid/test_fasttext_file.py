@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import shutil
 
 import fasttext
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from medcorpus.core.errors import Fatal
-from medcorpus.text.lid.fasttext_file import NotSupported, read
+from medcorpus.text.lid.fasttext_file import NotSupported, huffman, read
 from medcorpus.text.lid.model import Model, shipped_model
 
 NO_WORDS = 10_000_000
@@ -86,13 +85,10 @@ def test_dense(folder, settings):
 
 
 OTHERS = {
-    "words": {"minCount": 1},
     "pairs": {"wordNgrams": 2},
-    "hierarchical": {"loss": "hs"},
     "one-vs-all": {"loss": "ova"},
     "no n-grams": {"minCount": 1, "maxn": 0, "minn": 0},
-    "from two": {"minn": 2},  # can be read, but not run
-    "up to six": {"maxn": 6},
+    "up to six": {"maxn": 6},  # can be read, but not run
 }
 
 
@@ -100,7 +96,7 @@ OTHERS = {
 def test_other_kinds_are_left_to_the_library(folder, kind):
     path = folder / "medcorpus-langid-other.bin"
     train(folder, **OTHERS[kind]).save_model(str(path))
-    if kind in ("from two", "up to six"):
+    if kind == "up to six":
         read(path)
     else:
         with pytest.raises(NotSupported):
@@ -132,7 +128,7 @@ def test_broken_files(folder, tmp_path):
     data = whole.read_bytes()
     broken = tmp_path / "medcorpus-langid-broken.ftz"
     cuts = [*range(0, 200), *range(200, len(data), 997), len(data) - 1]
-    for made in [*(data[:cut] for cut in cuts), data + b"\0", b"no model" * 30, data[:4] + b"\x0b" + data[5:]]:
+    for made in [*(data[:cut] for cut in cuts), data + b"\0", b"no model" * 30]:
         broken.write_bytes(made)
         with pytest.raises(ValueError):
             read(broken)
@@ -144,14 +140,15 @@ def test_broken_files(folder, tmp_path):
             read(broken)
 
 
-def test_a_foreign_model_goes_through_the_library(tmp_path):
-    path = tmp_path / "lid.176.ftz"
-    shutil.copy(shipped_model(), path)
-    model = Model(path)
-    assert model._weights is None
-    lines = ["the patient has a fever", "12", "", None, "le patient a de la fièvre"]
-    labels, scores = model.predict_array(pa.array(lines), k=2)
-    for row, (names, numbers) in enumerate(zip(*model.predict([line or "" for line in lines], k=2), strict=True)):
-        if len(names) == 2:
-            assert [model.labels[label] for label in labels[row]] == list(names)
-        assert scores[row, : len(numbers)].tolist() == pytest.approx(list(numbers))
+def test_another_version_is_left_to_the_library(folder, tmp_path):
+    data = shipped_model().read_bytes()
+    path = tmp_path / "old.ftz"
+    path.write_bytes(data[:4] + b"\x0b" + data[5:])
+    with pytest.raises(NotSupported, match="version 11"):
+        read(path)
+
+
+def test_the_tree_is_that_of_the_rarest_two():
+    assert huffman([9, 4, 2, 1]).tolist() == [[-1, -1]] * 4 + [[3, 2], [4, 1], [5, 0]]
+    with pytest.raises(ValueError, match="more often"):
+        huffman([1 << 60, 1])
