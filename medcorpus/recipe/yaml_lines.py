@@ -51,7 +51,8 @@ def read(text: str, file: str) -> tuple[Any, Lines, list[Problem]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RecipeError([Problem(file, mark.line + 1 if mark else 0, f"not YAML: {what}")]) from error
+        said = _TOO_DEEP if "nesting depth" in what else f"not YAML: {what}"  # libyaml has a limit of its own by now
+        raise RecipeError([Problem(file, mark.line + 1 if mark else 0, said)]) from error
     return value, reader.lines, reader.problems
 
 

@@ -315,7 +315,7 @@ def test_real_words():
     text = "ผู้ป่วยมีไข้สูงและไอ"
     counted = {words: scored(text, "患者因胸痛入院。", "Fever and cough", words=words)[1] for words in WORD_CHOICES}
     assert {words: batch["quality_words"].to_pylist() for words, batch in counted.items()} == {
-        "fast": [4, 4, 3], "segmented": [7, 4, 3], "graphemes": [13, 7, 3],
+        "fast": [5, 4, 3], "segmented": [7, 4, 3], "graphemes": [14, 7, 3],
     }  # fmt: skip
     assert [round(batch["quality_mean_word_length"][1].as_py(), 2) for batch in counted.values()] == [1.75, 1.75, 1.0]
     same = [name for name in counted["fast"].schema.names if name not in WORDY]
