@@ -53,8 +53,8 @@ def languages(
         [[", ".join(v) if isinstance(v := row.get(c), list) else v for c in columns] for row in rows],
         right=["glottolog", "apollo_moe"],
     )
-    for row in rows if labels else []:
-        if row.get("aliases"):
+    for row in rows:
+        if labels and row.get("aliases"):
             print(f"{row['code']}: also {', '.join(row['aliases'])}")
-        if row.get("note"):
+        if row.get("note") and (labels or row["code"] in known.mission):
             print(f"{row['code']}: {row['note']}")

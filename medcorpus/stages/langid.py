@@ -77,7 +77,7 @@ def _mislabelled(batch: pa.RecordBatch, params: LangidParams, _: tuple[str, ...]
 class Langid(Map):
     """Writes `language`, `script`, `language_score`; keeps what was declared."""
 
-    name, version, Params = "langid", 2, LangidParams
+    name, version, Params = "langid", 3, LangidParams
     compiles = True
     resources = Resources(memory_mb=600)  # model, tables and compiled kernels 190; a row of 32 MB in parts (NFD) 230
     reads = ("text", "language")
@@ -195,8 +195,6 @@ class Langid(Map):
 
         texts = batch["text"]
         code, script, score = self._vote([self._ask(which, texts) for which in range(len(self._voters))])
-        if self.params.mixed:
-            code[self._is_mixed(texts)] = self._mixed
         code[score < self.params.und_below] = self._undetermined
         second = pa.nulls(batch.num_rows, pa.string())
         if self.params.second_opinion == "langdetect":
@@ -205,6 +203,8 @@ class Langid(Map):
             second = pc.replace_with_mask(second, pa.array(unsure), pa.array(others, pa.string()))
             agrees = pc.equal(second, self._codes.take(pa.array(code)))
             code[unsure & ~pc.fill_null(agrees, False).to_numpy(zero_copy_only=False)] = self._undetermined
+        if self.params.mixed:  # last: of two languages at once no model is sure
+            code[self._is_mixed(texts)] = self._mixed
         look = np.flatnonzero((code == self._undetermined) | (script < 0))
         script[look] = self._script_seen[scripts(texts.take(pa.array(look)))]
         return with_columns(
