@@ -45,7 +45,7 @@ def fit(
     langid: one line a text, `eng_Latn TAB Take it twice a day.`; labels are ISO 639-3 and ISO 15924. OUT must be called
     medcorpus-langid-<name>.ftz, by which `langid: {model: OUT}` knows how to prepare its input. Keep text back for
     `--heldout`: the report (OUT with .json, and .png where matplotlib is) then has macro-F1, the worst pairs, and both
-    by length and by script. The shipped model: `--dim 32 --buckets 1000000 --cutoff 190000 --augment 12 --junk 12000
+    by length and by script. The shipped model: `--dim 32 --buckets 1000000 --cutoff 190000 --augment 12 --junk 10000
     --epochs 8 --lr 0.2`, ten minutes of one core. More snippets help short text, a cutoff makes the file small.
     """
     from medcorpus.cli.build import stop_on_signals
