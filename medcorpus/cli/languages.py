@@ -62,10 +62,10 @@ def languages(
         [[", ".join(v) if isinstance(v := row.get(c), list) else v for c in columns] for row in rows],
         right=["glottolog", "apollo_moe"],
     )
-    for row in rows if labels else []:
-        if row.get("words") in _WORDS:
+    for row in rows:
+        if labels and row.get("words") in _WORDS:
             print(f"{row['code']}: {_WORDS[row['words']]}")
-        if row.get("aliases"):
+        if labels and row.get("aliases"):
             print(f"{row['code']}: also {', '.join(row['aliases'])}")
-        if row.get("note"):
+        if row.get("note") and (labels or row["code"] in known.mission):
             print(f"{row['code']}: {row['note']}")

@@ -271,7 +271,9 @@ class Registry:
         return None
 
     def _nearest(self, text: str) -> tuple[str, ...]:
-        wanted = _key(text[:_SHOWN])
+        wanted = _key(text[:_SHOWN]).removeprefix("-label-")
+        if len(wanted.partition("-")[0]) <= 3:  # eng_Lat: a code, and what belongs to it
+            wanted = wanted.partition("-")[0]
         names: dict[str, str] = {}
         for lang in self:
             for known in (lang.code, lang.bcp47) if len(wanted) <= 3 else (lang.name,):

@@ -18,11 +18,12 @@ import gzip
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,10 @@ from xml.etree import ElementTree
 
 from medcorpus.core.errors import Fatal
 from medcorpus.core.languages import UnknownLanguage, registry
-from medcorpus.text.lid.junk import JUNK
+from medcorpus.text.lid.junk import JUNK, measure
 from medcorpus.text.lid.model import NO_LANGUAGE, OWN_PREFIX, Model
 from medcorpus.text.lid.normal import NORMALISE_VERSION, normalise, script_names
+from medcorpus.text.lid.scoring import by_length, by_script, figures
 
 Labelled = list[tuple[str, str]]
 """(label, text), as everywhere in this file."""
@@ -43,9 +45,13 @@ UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "M
 MAX_WEIGHT = 100.0
 """Sound models stay below 30; unset memory gave 1e12 and more."""
 
-MISSION_BOOST, RARE_BOOST, NEIGHBOUR_BOOST = 1.5, 8, 2
+MISSION_BOOST, RARE_BOOST, NEIGHBOUR_BOOST = 2, 8, 2
 """Mission languages get that many times the snippets. Classes with fewer lines than the median get up to
 RARE_BOOST (mission languages) or NEIGHBOUR_BOOST (others) times as many."""
+
+DRESSED = 0.1
+"""Share of the examples before which a bullet is put, and of those into which a measure is put."""
+_BULLETS = ("• ", "■ ", "- ", "– ", "・", "* ", "→ ", "1. ", "2) ", "a) ", "(3) ", "» ", "✓ ", "| ")
 
 _ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # tables of 1 MiB and more come straight from the kernel: zeros
@@ -68,9 +74,10 @@ def fit(
 
     Returns the report: settings, digest and bytes of the model, largest weight, lines per label, share of
     fresh junk called `zxx` by kind, and, with `heldout`, macro-F1, F1 per label and the worst confusions
-    on whole lines and on snippets of 5 words or 12 characters.
+    on whole lines and on snippets of 5 words or 12 characters, and macro-F1 by length and by script.
 
-    Raises Fatal when a file is malformed, training fails, or a weight reaches MAX_WEIGHT.
+    Raises Fatal when a file is malformed or has a label that nobody knows, training fails, or a weight reaches
+    MAX_WEIGHT.
     """
     if not out.name.startswith(OWN_PREFIX):
         raise Fatal(f"{out.name}: the name must start with {OWN_PREFIX}, by which Model knows to normalise")
@@ -101,8 +108,7 @@ def fit(
         if heldout is not None:
             held = list(read_labelled(heldout))
             report["heldout_digest"] = _digest(heldout)
-            report["sentence"] = score(fitted, held)
-            report["short"] = score(fitted, [(label, middle(label, text)) for label, text in held])
+            report |= tell(fitted, held)
         written = Path(folder, "report.json")
         written.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         _publish(written, out.with_suffix(".json"))
@@ -122,18 +128,39 @@ def _digest(path: Path) -> str:
 
 
 def read_labelled(path: Path) -> Iterator[tuple[str, str]]:
-    """(label, text) of each line of a tsv or tsv.gz; blank lines are skipped. Raises Fatal with the line."""
+    """(label, text) of each line of a tsv or tsv.gz; blank lines are skipped.
+
+    Raises Fatal with the line where it is no such line, or its label names no language: the nearest are told.
+    """
+    known: set[str] = set()
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="\n") as stream:
         for number, line in enumerate(stream, 1):
             label, tab, text = line.rstrip("\r\n").partition("\t")
             if tab and label and not set(label) & set(" \t"):
+                if label not in known:
+                    try:
+                        check_label(label)
+                    except ValueError as error:
+                        raise Fatal(f"{path}:{number}: {error}") from None
+                    known.add(label)
                 yield label, text
             elif line.strip():
                 raise Fatal(f"{path}:{number}: expected label TAB text")
 
 
+_PRIVATE = re.compile("q[a-t][a-z]_[A-Z][a-z]{3}")  # qaa to qtz: ISO 639 leaves them to whoever needs a code
+
+
+def check_label(label: str) -> None:
+    """Raise ValueError unless `label` is `zxx` or a language, of the registry or of private use, and a script."""
+    if label == NO_LANGUAGE or _PRIVATE.fullmatch(label):
+        return
+    if registry().label(label, "sib200").script is None:
+        raise ValueError(f"the label {label!r} names no script; expected <language>_<Script>, as eng_Latn")
+
+
 def training_lines(lines: Labelled, *, seed: int, augment: int, junk: int) -> Labelled:
-    """Normalised (label, text) in random order: every line, its snippets, and junk as `zxx`."""
+    """Normalised (label, text) in random order: every line, its snippets, some `dressed`, and junk as `zxx`."""
     chance = random.Random(seed)  # noqa: S311
     sizes = Counter(label for label, _ in lines)
     usual = sorted(sizes.values())[len(sizes) // 2] if sizes else 0
@@ -143,7 +170,8 @@ def training_lines(lines: Labelled, *, seed: int, augment: int, junk: int) -> La
         boost = min(RARE_BOOST if mission else NEIGHBOUR_BOOST, max(1, round(usual / sizes[label])))
         boost = max(boost, MISSION_BOOST) if mission else boost
         pieces = [text, *(snippet(label, text, chance) for _ in range(round(augment * boost)))]
-        examples += [(label, normalise(piece)) for piece in pieces]
+        pieces = [piece for piece in pieces if any(map(str.isalpha, piece))]
+        examples += [(label, normalise(dressed(label, piece, chance))) for piece in pieces]
     kinds = [*JUNK.values(), JUNK["code"], JUNK["script"]]  # what real pages are full of, twice
     examples += [(NO_LANGUAGE, normalise(kinds[i % len(kinds)](chance))) for i in range(junk * (1 + augment))]
     examples = [(label, text) for label, text in examples if any(map(str.isalpha, text))]
@@ -157,6 +185,20 @@ def snippet(label: str, text: str, chance: random.Random) -> str:
     size = chance.randint(2, 8) if joint else chance.randint(4, 23)
     start = chance.randint(0, max(0, len(parts) - size))
     return joint.join(parts[start : start + size])
+
+
+def dressed(label: str, text: str, chance: random.Random) -> str:
+    """`text`, now and then as an item of a list or with a measure in it, which do not make a text `zxx`.
+
+    Guidelines and leaflets are full of both, the text of the sources has neither.
+    """
+    if chance.random() < DRESSED:
+        text = chance.choice(_BULLETS) + text
+    if chance.random() < DRESSED:
+        parts, joint = _parts(label, text)
+        at = chance.randint(0, len(parts))
+        text = joint.join([*parts[:at], measure(chance), *parts[at:]])
+    return text
 
 
 def middle(label: str, text: str) -> str:
@@ -174,24 +216,26 @@ def _parts(label: str, text: str) -> tuple[list[str], str]:
 def junk_recall(model: Model, seed: int, lines: int = 500) -> dict[str, float]:
     """Share of `lines` fresh lines that the model calls `zxx`, by kind of junk."""
     chance = random.Random(seed)  # noqa: S311
-    texts = {kind: [make(chance) for _ in range(lines)] for kind, make in JUNK.items()}
-    said = {kind: model.predict(texts[kind], k=1)[0] for kind in texts}
+    said = {kind: model.predict([make(chance) for _ in range(lines)], k=1)[0] for kind, make in JUNK.items()}
     return {kind: round(said[kind].count((NO_LANGUAGE,)) / lines, 4) for kind in said}
 
 
-def score(model: Model, held: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """F1 per label, their unweighted mean, accuracy, and the 30 commonest (truth, said, lines)."""
-    truths, texts = zip(*held, strict=True)
-    said = [labels[0] for labels in model.predict(texts, k=1)[0]]
-    pairs = Counter(zip(truths, said, strict=True))
-    true, named = Counter(truths), Counter(said)
-    f1 = {label: round(2 * pairs[label, label] / (true[label] + named[label]), 4) for label in sorted(true)}
-    wrong = sorted(((-n, *pair) for pair, n in pairs.items() if pair[0] != pair[1]))
+def tell(model: Model, held: Labelled) -> dict[str, Any]:
+    """Figures of held-out lines, as they are (`sentence`) and cut by `middle` (`short`), and of both by length and
+    script. Raises Fatal when there are none.
+    """
+    if not held:
+        raise Fatal("the held-out file has no line to measure on")
+    texts = {"sentence": [text for _, text in held], "short": [middle(*row) for row in held]}
+    pairs = {
+        name: [(label, said[0]) for (label, _), said in zip(held, model.predict(cut, k=1)[0], strict=True)]
+        for name, cut in texts.items()
+    }
+    both = [pair for name in texts for pair in pairs[name]]
     return {
-        "macro_f1": round(sum(f1.values()) / len(f1), 4),
-        "accuracy": round(sum(n for (a, b), n in pairs.items() if a == b) / len(texts), 4),
-        "f1": f1,
-        "confusions": [[truth, other, -n] for n, truth, other in wrong[:30]],
+        **{name: figures(pairs[name]) for name in texts},
+        "by_length": by_length([text for name in texts for text in texts[name]], both),
+        "by_script": by_script(both),
     }
 
 

@@ -11,8 +11,9 @@ abbreviations in Chinese or Arabic, or Danish that reads like Norwegian, do not 
 """
 
 from importlib.metadata import version
+from logging import WARNING
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +22,13 @@ from pydantic import Field
 
 from medcorpus.core.errors import Missing, nearest
 from medcorpus.core.languages import UnknownLanguage, registry
+from medcorpus.core.log import event
 from medcorpus.core.params import Params, decision, fill, place
 from medcorpus.core.schema import with_columns
 from medcorpus.core.stage import Map, Reason, Resources
+
+if TYPE_CHECKING:
+    from medcorpus.text.lid.model import Model
 
 UNDETERMINED = "und"
 NO_LANGUAGE = "zxx"  # no linguistic content
@@ -72,7 +77,7 @@ def _mislabelled(batch: pa.RecordBatch, params: LangidParams, _: tuple[str, ...]
 class Langid(Map):
     """Writes `language`, `script`, `language_score`; keeps what was declared."""
 
-    name, version, Params = "langid", 2, LangidParams
+    name, version, Params = "langid", 3, LangidParams
     compiles = True
     resources = Resources(memory_mb=600)  # model, tables and compiled kernels 190; a row of 32 MB in parts (NFD) 230
     reads = ("text", "language")
@@ -146,6 +151,8 @@ class Langid(Map):
             found = [(lang.code, None) for lang in registry()] if model is None else [
                 self._code(label, labels) for label in model.labels
             ]  # fmt: skip
+            if model is not None:
+                self._check_labels(model, [code for code, _ in found])
             known.append([*found, (UNDETERMINED, None), (UNDETERMINED, None)])  # NOTHING_KNOWN and NO_LETTERS: -2, -1
             if model is not None:
                 model.predict_array(pa.array([""]))
@@ -165,14 +172,29 @@ class Langid(Map):
         kin = [f"{one.family}/{one.branch}" if (one := registry().get(code)) else code for code in codes]
         self._kin = np.unique(kin, return_inverse=True)[1]
 
+    def _check_labels(self, model: "Model", codes: list[str]) -> None:
+        """Refuse a model none of whose labels is a language; tell of those that we do not know, which become `und`."""
+        unknown = [
+            label
+            for label, code in zip(model.labels, codes, strict=True)
+            if code == UNDETERMINED and not label.startswith((UNDETERMINED, NO_LANGUAGE))
+        ]
+        if not unknown:
+            return
+        try:
+            registry().normalise(unknown[0])
+        except UnknownLanguage as error:
+            told = f"{len(unknown):,} of the {len(codes):,} labels of {model.path.name} are not known: {error}"
+            if len(unknown) == len(codes):
+                raise Missing(f"langid: {model.path} is no language model: {told}") from None
+            event(f"langid: {told}; they become `und`", WARNING)
+
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Score every row by its whole text."""
         from medcorpus.text.lid.line import scripts
 
         texts = batch["text"]
         code, script, score = self._vote([self._ask(which, texts) for which in range(len(self._voters))])
-        if self.params.mixed:
-            code[self._is_mixed(texts)] = self._mixed
         code[score < self.params.und_below] = self._undetermined
         second = pa.nulls(batch.num_rows, pa.string())
         if self.params.second_opinion == "langdetect":
@@ -181,6 +203,8 @@ class Langid(Map):
             second = pc.replace_with_mask(second, pa.array(unsure), pa.array(others, pa.string()))
             agrees = pc.equal(second, self._codes.take(pa.array(code)))
             code[unsure & ~pc.fill_null(agrees, False).to_numpy(zero_copy_only=False)] = self._undetermined
+        if self.params.mixed:  # last: of two languages at once no model is sure
+            code[self._is_mixed(texts)] = self._mixed
         look = np.flatnonzero((code == self._undetermined) | (script < 0))
         script[look] = self._script_seen[scripts(texts.take(pa.array(look)))]
         return with_columns(

@@ -151,7 +151,9 @@ def _outside(batch: pa.RecordBatch, params: QualityParams, languages: tuple[str,
     known = [*codes.dictionary.to_pylist(), None]
     at = codes.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
     by_language = [calibration.limits_for(bound, code) if bound else {} for code in known]
-    enough = batch.column("quality_gopher_words").to_numpy(zero_copy_only=False) >= (bound["from_words"] if bound else 0)
+    enough = batch.column("quality_gopher_words").to_numpy(zero_copy_only=False) >= (
+        bound["from_words"] if bound else 0
+    )
     drops = np.zeros(batch.num_rows, bool)
     for name, published in PUBLISHED[rules].items():
         limits = [params.limits.get(name, found.get(name, published)) for found in by_language]

@@ -3,16 +3,22 @@
 import gzip
 import json
 import random
+import sys
 from collections import Counter
 
 import pytest
 
-from medcorpus.core.errors import Fatal
+from medcorpus.cli import run
+from medcorpus.cli.fit_report import plot, show
+from medcorpus.core.errors import Fatal, Missing
 from medcorpus.jobs import fit_langid
 from medcorpus.jobs.fit_langid import (
     JUNK,
+    MAX_WEIGHT,
+    check_label,
     check_weights,
     collect,
+    dressed,
     fit,
     main,
     middle,
@@ -64,10 +70,12 @@ def test_it_learns_and_says_so(fitted):
     assert report["sentence"]["macro_f1"] >= 0.97
     assert report["short"]["macro_f1"] >= 0.95
     assert set(report["sentence"]["f1"]) == set(SYLLABLES)
+    assert sum(part["lines"] for part in report["by_length"]) == 2 * report["sentence"]["lines"] == 200
+    assert {script: part["labels"] for script, part in report["by_script"].items()} == {"Latn": 2, "Cyrl": 1, "Thai": 1}
     assert report["bytes"] == out.stat().st_size
     assert report["labels"] == dict.fromkeys(SYLLABLES, 150)
     assert set(report["junk_as_zxx"]) == set(JUNK)
-    assert 0 < report["max_weight"] < 100
+    assert 0 < report["max_weight"] < MAX_WEIGHT == 100
     assert json.loads(out.with_suffix(".json").read_text()) == report
     model = Model(out)
     assert model.digest == report["digest"]
@@ -124,6 +132,35 @@ def test_bad_lines_are_named(tmp_path, line):
         list(read_labelled(path))
 
 
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("enq_Latn", r"unknown language 'enq_Latn'; nearest known names: English \(eng\)"),
+        ("Swahilli_Latn", r"unknown language 'Swahilli_Latn'; nearest known names: Swahili \(swa\)"),
+        ("eng_Lattin", "unknown language 'eng_Lattin'"),
+        ("eng", "names no script; expected <language>_<Script>"),
+        ("quz_Ltn", "unknown language"),
+    ],
+)
+def test_a_label_nobody_knows_is_named_with_its_nearest(tmp_path, label, told):
+    path = tmp_path / "bad.tsv"
+    path.write_text(f"eng_Latn\tfine\n{label}\ttext\n", encoding="utf-8")
+    with pytest.raises(Fatal, match=rf"bad\.tsv:2: .*{told}"):
+        list(read_labelled(path))
+
+
+@pytest.mark.parametrize("label", ["zxx", "zho_Hans", "ace_Arab", "qaa_Latn", "qtz_Thai"])
+def test_labels_that_are_known_or_private(label):
+    check_label(label)
+
+
+def test_held_out_text_of_nothing_is_refused(folder, tmp_path):
+    (tmp_path / "dev.tsv").write_text("\n")
+    with pytest.raises(Fatal, match="no line to measure on"):
+        fit(folder / "train.tsv.gz", tmp_path / "medcorpus-langid-t.ftz", heldout=tmp_path / "dev.tsv", **TINY)
+    assert [path.name for path in tmp_path.iterdir()] == ["dev.tsv"]
+
+
 def test_a_bare_carriage_return_is_no_line_break(tmp_path):
     path = tmp_path / "cr.tsv"
     path.write_bytes("eng_Latn\tone\rtwo\x85three\r\n".encode())
@@ -145,6 +182,15 @@ def test_snippets_are_short_pieces():
     assert middle("eng_Latn", " ".join(words)) == "c d e f g"
     assert middle("tha_Thai", thai) in thai
     assert len(middle("tha_Thai", thai)) == 12
+
+
+def test_items_of_lists_and_measures_do_not_hide_the_text():
+    chance = random.Random(4)
+    for label, text in ("eng_Latn", "take it twice a day"), ("tha_Thai", "กินยาทุกวันก่อนอาหาร"):
+        made = [dressed(label, text, chance) for _ in range(500)]
+        assert 0.75 < made.count(text) / 500 < 0.87
+        assert sum(one.endswith(text) and one != text for one in made) > 30, "a bullet before it, or a measure"
+        assert all(set(text.replace(" ", "")) <= set(one) for one in made)
 
 
 def test_training_lines():
@@ -254,3 +300,54 @@ def test_flags_are_the_keywords_of_fit(monkeypatch, tmp_path, capsys):
     assert seen["lr"] == 0.5
     assert seen["junk"] == 8
     assert seen["dim"] == 16
+
+
+def test_the_command_shows_the_report_and_draws_it(folder, fitted, tmp_path, monkeypatch, capsys):
+    """`medcorpus fit langid`: tables on the terminal, figures as JSON, a picture where matplotlib is."""
+    files = [
+        str(tmp_path / fitted[0].name),
+        "--train",
+        str(folder / "train.tsv.gz"),
+        "--heldout",
+        str(folder / "dev.tsv"),
+    ]
+    settings = [f"--{name}={value}" for name, value in TINY.items()]
+    assert run(["fit", "langid", *files, *settings]) == 0
+    told = capsys.readouterr().out
+    for part in ("held-out text", "by length", "by script", "macro_f1", "Cyrl", fitted[1]["digest"]):
+        assert part in told
+    report, picture = (tmp_path / fitted[0].name).with_suffix(".json"), (tmp_path / fitted[0].name).with_suffix(".png")
+    assert json.loads(report.read_bytes()) == fitted[1], "the command and the function are one"
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    drawn = picture.read_bytes()
+    plot(fitted[1], picture)
+    assert picture.read_bytes() == drawn, "the same figures, the same bytes"
+    assert len(list(tmp_path.iterdir())) == 3
+    picture.unlink()
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(Missing, match=r"pip install 'medcorpus\[report\]'"):
+        plot(fitted[1], picture)
+    assert not picture.exists()
+
+
+def test_worst_pairs_are_shown_and_drawn(fitted, tmp_path, capsys):
+    confused = fitted[1] | {"short": fitted[1]["short"] | {"confusions": [["qaa_Latn", "qab_Latn", 7]]}}
+    show(confused, tmp_path / "x.ftz")
+    assert "worst pairs, 5 words or 12 characters of each" in " ".join(capsys.readouterr().out.split())
+    plot(confused, tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size > 10_000
+    show({name: value for name, value in fitted[1].items() if name not in ("sentence", "short")}, tmp_path / "x.ftz")
+    assert "give --heldout FILE" in capsys.readouterr().out
+
+
+def test_help_teaches(capsys):
+    run(["fit", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "eng_Latn TAB",
+        "--heldout",
+        "never trained on",
+        "medcorpus-langid-<name>.ftz",
+        "by length and by script",
+    ):
+        assert part in told

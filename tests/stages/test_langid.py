@@ -11,11 +11,12 @@ import pytest
 
 from medcorpus.core.errors import Fatal, Missing
 from medcorpus.core.languages import registry
+from medcorpus.core.log import log
 from medcorpus.core.stage import Context, Decision
 from medcorpus.stages.extract import Extract, ExtractParams
 from medcorpus.stages.langid import Langid, second_opinion
 from medcorpus.stages.select import Select
-from medcorpus.text.lid.model import Model, shipped_model
+from medcorpus.text.lid.model import shipped_model
 from tests.reading import DATA, ingest
 from tests.records import records
 
@@ -264,6 +265,13 @@ def test_labels_of_other_models(foreign):
     assert made["language_score"][1].as_py() > 0.9, "two labels of Arabic, half sure each, are surely Arabic"
 
 
+def test_labels_that_nobody_knows_are_told_with_the_nearest(foreign, caplog, monkeypatch):
+    monkeypatch.setattr(log, "propagate", True)
+    langid(foreign.parent, model="other.bin")
+    assert "langid: 1 of the 8 labels of other.bin are not known: unknown language 'xyz_Abcd'; nearest" in caplog.text
+    assert "they become `und`" in caplog.text
+
+
 def test_whose_labels_they_are(foreign):
     """`als` is Alemannic in lid.176 and Albanian elsewhere."""
     batch = records([OTHERS["als"]])
@@ -353,7 +361,3 @@ def test_known_models_are_looked_for_by_name(name, tmp_path):
     (tmp_path / "models" / {"lid176": "lid.176.ftz", "glotlid": "model_v3.bin"}[name]).write_bytes(b"cut short")
     with pytest.raises(Fatal, match="is not a fastText model"):
         stage.open()
-
-
-def test_dogri_is_never_said(stage):
-    assert not any(label.startswith(("doi", "dgo")) for label in Model(shipped_model()).labels)

@@ -31,6 +31,8 @@ _SUPERVISED, _HIERARCHICAL, _SOFTMAX = 3, 1, 3  # enums model_name and loss_name
 _WORD, _IS_LABEL = 0, 1  # enum entry_type of dictionary.h
 _CODES = 256  # centroids of a ProductQuantizer
 _LABEL = b"__label__"
+_HEAD = 92  # bytes before the entries of the dictionary
+_QUANTISER = 16  # bytes of a ProductQuantizer before its centroids
 
 
 class NotSupported(Exception):
@@ -122,6 +124,33 @@ def huffman(counts: list[int]) -> np.ndarray:
                 tree[parent, side], node = node, node + 1
         weight[parent] = weight[tree[parent, 0]] + weight[tree[parent, 1]]
     return tree
+
+
+def check(path: str | Path) -> None:
+    """Raise ValueError unless the file is a whole supervised model of any kind.
+
+    The fasttext library does not ask: it reads noise where a file was cut short. Whole is a file that ends with the
+    output matrix that its head tells of, a row for each label.
+    """
+    with Path(path).open("rb") as stream:
+        head = _Reader(stream.read(_HEAD))
+        if head.numbers(np.int32, 2).tolist() != [_MAGIC, _VERSION]:
+            raise ValueError("not a fastText file of version 12")
+        dim, *_, model, _, _, _, _ = head.numbers(np.int32, 12).tolist()
+        head.numbers(np.float64, 1)
+        _, _, names = head.numbers(np.int32, 3).tolist()
+        if model != _SUPERVISED or names < 1:
+            raise ValueError("it has no labels; word vectors are no identifier")
+        size, begins = stream.seek(0, 2), {17 + 4 * names * dim: b"\0"}  # bytes of the matrix, and how it begins
+        for parts in range(1, dim + 1):  # quantised: so many codes a row, without norms or with them
+            plain = 22 + names * parts + _QUANTISER + 4 * _CODES * dim
+            begins |= {plain: b"\1\0", plain + names + _QUANTISER + 4 * _CODES: b"\1\1"}
+        for back, kind in begins.items():
+            if size - back >= _HEAD:
+                stream.seek(size - back)
+                if stream.read(len(kind) + 16) == kind + np.array([names, dim], "<i8").tobytes():
+                    return
+    raise ValueError("the file is cut short")
 
 
 class _Reader:

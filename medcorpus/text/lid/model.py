@@ -3,7 +3,9 @@
 The kernel (`lid.kernel`) runs models over the buffer of a column; the fasttext library is asked where it cannot.
 """
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, cached_property, partial
 from hashlib import blake2b, file_digest
 from pathlib import Path
@@ -12,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from medcorpus.core.errors import Fatal, Missing
+from medcorpus.core.errors import Missing
 from medcorpus.text.lid.normal import NORMALISE_VERSION, normalise, script_names, script_of
 
 if TYPE_CHECKING:
+    from medcorpus.text.lid.fasttext_file import FastTextFile
     from medcorpus.text.lid.weights import Weights
 
 OWN_PREFIX = "medcorpus-langid"
@@ -63,30 +66,59 @@ class Model:
 
     `normalised` says whether texts pass `normalise` first (our own, told apart by `OWN_PREFIX`) or only
     have their line breaks folded. `digest` is the blake2b (32 hex digits) of the file. Raises Missing when
-    there is no such file, Fatal when it is not a fastText model.
+    there is no such file, or none that is a whole fastText model, or when the report beside one of ours (`.json`)
+    says that it is of another file or wants another normal form.
 
     `predict` asks the fasttext library and is slow. `predict_array` runs the model itself, over the buffer of a
     column (`lid.kernel`), and says the same; only models of kinds that the kernel does not know go to the library.
     """
 
     def __init__(self, path: str | Path):
-        from medcorpus.text.lid.fasttext_file import NotSupported, read
-
         self.path = Path(path)
         if not self.path.is_file():
             raise Missing(f"language model {self.path} is not there; leave `model` out to use the shipped one")
         self.normalised = self.path.name.startswith(OWN_PREFIX)
         with self.path.open("rb") as stream:
             self.digest = file_digest(stream, partial(blake2b, digest_size=16)).hexdigest()
-        try:
-            self._file = read(self.path)
-        except NotSupported:
-            self._file = None
-        except ValueError as error:
-            raise Fatal(f"{self.path} is not a fastText model: {error}") from None
+        if self.normalised:
+            self._check_report()
+        self._file = self._read()
         names = self._file.labels if self._file else (label.removeprefix("__label__") for label in self._model.labels)
         self.labels = tuple(sorted(names))
         """All labels the model knows, without `__label__`, sorted."""
+
+    def _check_report(self) -> None:
+        """Refuse a file of ours that its report, where there is one, says to be another or to want other input."""
+        place = self.path.with_suffix(".json")
+        try:
+            told = json.loads(place.read_bytes())
+            digest, version = told.get("digest"), told.get("normalise_version")
+        except FileNotFoundError:
+            return
+        except (ValueError, AttributeError):
+            raise Missing(f"{place} is not the report of {self.path.name}: no JSON of `medcorpus fit langid`") from None
+        if digest != self.digest:
+            raise Missing(
+                f"{place} is the report of another model file than {self.path.name} (digest {digest}, not"
+                f" {self.digest}); take both from one place, or fit them again"
+            )
+        if version != NORMALISE_VERSION:
+            raise Missing(
+                f"{self.path} wants text in normal form {version}, and this medcorpus makes form {NORMALISE_VERSION};"
+                " fit it again, or install the medcorpus that made it"
+            )
+
+    def _read(self) -> "FastTextFile | None":
+        """What the kernel can run of the file, None when only the library can."""
+        from medcorpus.text.lid.fasttext_file import NotSupported, check, read
+
+        try:
+            with suppress(NotSupported):
+                return read(self.path)
+            check(self.path)
+        except ValueError as error:
+            raise Missing(f"{self.path} is not a fastText model: {error}; fetch it or fit it again") from None
+        return None
 
     @cached_property
     def _model(self) -> Any:
@@ -96,7 +128,7 @@ class Model:
         try:
             return _FastText(model_path=str(self.path))
         except ValueError as error:
-            raise Fatal(f"{self.path} is not a fastText model: {error}") from None
+            raise Missing(f"{self.path} is not a fastText model: {error}; fetch it or fit it again") from None
 
     @cached_property
     def _weights(self) -> "Weights | None":
