@@ -31,7 +31,7 @@ from xml.etree import ElementTree
 
 from medcorpus.core.errors import Fatal
 from medcorpus.core.languages import UnknownLanguage, registry
-from medcorpus.text.lid.junk import JUNK, measure
+from medcorpus.text.lid.junk import JUNK
 from medcorpus.text.lid.model import NO_LANGUAGE, OWN_PREFIX, Model
 from medcorpus.text.lid.normal import NORMALISE_VERSION, normalise, script_names
 from medcorpus.text.lid.scoring import by_length, by_script, figures
@@ -45,13 +45,9 @@ UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "M
 MAX_WEIGHT = 100.0
 """Sound models stay below 30; unset memory gave 1e12 and more."""
 
-MISSION_BOOST, RARE_BOOST, NEIGHBOUR_BOOST = 2, 8, 2
+MISSION_BOOST, RARE_BOOST, NEIGHBOUR_BOOST = 1.5, 8, 2
 """Mission languages get that many times the snippets. Classes with fewer lines than the median get up to
 RARE_BOOST (mission languages) or NEIGHBOUR_BOOST (others) times as many."""
-
-DRESSED = 0.1
-"""Share of the examples before which a bullet is put, and of those into which a measure is put."""
-_BULLETS = ("• ", "■ ", "- ", "– ", "・", "* ", "→ ", "1. ", "2) ", "a) ", "(3) ", "» ", "✓ ", "| ")
 
 _ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 20),  # tables of 1 MiB and more come straight from the kernel: zeros
@@ -160,7 +156,7 @@ def check_label(label: str) -> None:
 
 
 def training_lines(lines: Labelled, *, seed: int, augment: int, junk: int) -> Labelled:
-    """Normalised (label, text) in random order: every line, its snippets, some `dressed`, and junk as `zxx`."""
+    """Normalised (label, text) in random order: every line, its snippets, and junk as `zxx`."""
     chance = random.Random(seed)  # noqa: S311
     sizes = Counter(label for label, _ in lines)
     usual = sorted(sizes.values())[len(sizes) // 2] if sizes else 0
@@ -170,8 +166,7 @@ def training_lines(lines: Labelled, *, seed: int, augment: int, junk: int) -> La
         boost = min(RARE_BOOST if mission else NEIGHBOUR_BOOST, max(1, round(usual / sizes[label])))
         boost = max(boost, MISSION_BOOST) if mission else boost
         pieces = [text, *(snippet(label, text, chance) for _ in range(round(augment * boost)))]
-        pieces = [piece for piece in pieces if any(map(str.isalpha, piece))]
-        examples += [(label, normalise(dressed(label, piece, chance))) for piece in pieces]
+        examples += [(label, normalise(piece)) for piece in pieces]
     kinds = [*JUNK.values(), JUNK["code"], JUNK["script"]]  # what real pages are full of, twice
     examples += [(NO_LANGUAGE, normalise(kinds[i % len(kinds)](chance))) for i in range(junk * (1 + augment))]
     examples = [(label, text) for label, text in examples if any(map(str.isalpha, text))]
@@ -185,20 +180,6 @@ def snippet(label: str, text: str, chance: random.Random) -> str:
     size = chance.randint(2, 8) if joint else chance.randint(4, 23)
     start = chance.randint(0, max(0, len(parts) - size))
     return joint.join(parts[start : start + size])
-
-
-def dressed(label: str, text: str, chance: random.Random) -> str:
-    """`text`, now and then as an item of a list or with a measure in it, which do not make a text `zxx`.
-
-    Guidelines and leaflets are full of both, the text of the sources has neither.
-    """
-    if chance.random() < DRESSED:
-        text = chance.choice(_BULLETS) + text
-    if chance.random() < DRESSED:
-        parts, joint = _parts(label, text)
-        at = chance.randint(0, len(parts))
-        text = joint.join([*parts[:at], measure(chance), *parts[at:]])
-    return text
 
 
 def middle(label: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Text that is no language, made from a seed: code, markup, data, SQL, base64, hex, measures, identifiers, punctuation.
+"""Text that is no language, made from a seed: code, markup, base64, hex, measures, identifiers, punctuation.
 
 The language identifier learns its class `zxx` from it and is measured on it with another seed. What each kind
 is made of was written for this file; nothing is taken from real programs.
@@ -27,27 +27,6 @@ model view template layout grid flex border shadow opacity overflow transition a
 label title message text input form submit reset check select option radio field icon badge panel modal menu
 nav sidebar footer content wrapper container main left right top bottom center auto hidden visible absolute
 relative fixed block inline bold italic normal solid transparent white black red green blue
-abort abstract accept actual adapter address alias allocator any append apply area article aside async attribute await
-boolean box bucket builder catalog cell channel child cipher clone cluster codec collection column command comment
-commit common compile compression connect constructor context convert cookie core create current data database date
-decode default define delete depth describe description desc detail device dict digest dir directory dispatch document
-domain done double drop duration dynamic element empty enable encode engine enum epoch equal escape event example
-exception execute exists expect expires explicit export extension external factory feature fetch fieldset figure final
-flag flush force foreign format frame from full function get global group handler hash height helper hidden history host
-html http image implements include info inherit init inner inputs insert instance integer interface internal invalid
-iterator java json kind lambda language latest layer legend level library limit list listener literal load local lock
-loop lower macro main manager match media member memory merge meta method mode monitor mutable namespace native network
-next nonlocal notify number object offset open operator origin outer output override owner package page parallel param
-parameter parser password pattern pending pipe platform plugin pointer policy pool prefix prepare primary priority
-private process profile project promise property protected protocol prototype provider proxy public query random range
-raw record reduce ref reference register relation release remote remove replace reply require required reserved resolve
-resource result return rollback root route safe sample scalar schedule schema scope script section security select self
-sequence serial series session shape shared signal simple single slice snapshot socket span spec stable stage static
-status step stop storage store strategy strict strong struct style submit sub suffix summary super support switch symbol
-sync synchronized synopsis syntax system tag tags target task temp tensor test thread throw timeout timestamp title
-tooltip toolbar trace transaction transform transport trigger trim tuple type typename undefined union unique unit
-unknown unsafe update upper usage using util utils uuid valid validate var variable vector verbose version video virtual
-visitor void volatile warning weak wheel wrapper write writer yield zero zone
 """.split()  # noqa: SIM905
 
 # Forms are parted by ¦ or a new line: $a $b $c are names, $v $w expressions, $n a number, $$ a dollar sign.
@@ -68,12 +47,6 @@ raise ${a}Warning,¦'$a': '$b',¦"$a": $v,¦$a=$b, $c=$v)¦assert $a is not None
 import $a.$b as $c¦print("$a", $b)
 def $a(self):¦def $a(self, $b: $c) -> $a:¦self.$a.$b = $c¦@$a¦not $a and not $b:¦or $a == '$b' and $c:¦and $a.$b($v)
 extern void $a (void);¦unsigned long $a,¦char* $a,¦template <class $a, class $b>¦int $a;¦public $a $b() throws $c {
-nonlocal $a¦global $a¦$a: $b,¦$a: $b = $n¦class $a($b.$c):¦from $a import $b¦from .$a import $b, $c¦import $a, $b
-'$a', '$b', '$c',¦"$a",¦$A = "$a"¦$A = $n¦$a=$b.$c,¦$a=$a,¦if not $a.$b($c):¦for $a in $b¦while $a < $b:¦pass  # $a
-const $a $b;¦enum $a $b;¦using $a =¦$a $b() override;¦virtual $a $b(const $c& $a);¦void $a($b &$c) const override;¦$a(
-k$a = $n,¦$a::$b $c = $a::$b;¦$a.$b($c, $a);¦typedef struct $a $b;¦namespace $a {¦#ifdef $A¦#endif¦std::vector<$a> $b;
-package $a¦var $a $b¦$a := $b.$c($v)¦return $a.$b($v)¦use $a::$b;¦my $$$a = $$$b->$c;¦type $a struct {¦$a  $b.$c
-case "$$$n" in¦local $a¦--$a-$b)¦-$a $b -$c \\¦esac¦fi¦done¦if [ -z "$$$a" ]; then¦$a=$$(git $b --$c)¦exit $n
 let $a: $b = $v;¦fn $a(&self, $b: $c) -> $a {¦match $a {¦func ($a *$b) $c() error {¦foreach ($$a as $$b) {¦echo $$a;
 """
 _SCRIPT = """
@@ -85,25 +58,7 @@ module.exports = { $a, $b };¦font-$a: $b; line-height: 1.$n em; text-align: $c;
 $a-$b: $c;¦$a-$b:${n}px ${n}px¦.$a .$b, .$c{$a:$b}¦$a:not(.$b):$c {¦--$a-$b: var(--$c);¦@import url("$a/$b.css");
 display: $a; position: $b; float: $c;¦$a{font-family:"$b",$c,sans-serif;color:#$n}¦if (typeof $a === "$b") return;
 $a.$b = $a.$b || {};¦return $a ? $b : $c;¦var $a = this.$b, $c = $v;¦for (var $a in $b) {¦new $a($b).$c();
-default: break;¦"use strict";¦'use strict'¦this.$a();¦this.$a.$b($c);¦this.$a = $b;¦$a: $a,¦$a: this.$b.$c,¦$a: true,
-exports.$a = $a;¦new $a.$b($c)¦$a($b);¦$a.$b.$c($a);¦.$a()¦$a: $b,¦[$a, $b] = $c;¦const { $a, $b } = require('$c')
-this[$a]($b, $c)¦await $a.$b($c)¦return $a($b);¦let $a = $b;¦$a[$b] = $c($a, $b)¦}, $n);¦$a.$b("$c", $n);¦throw $a;
-div.$a .$b,¦.$a,¦.$a, .$b¦.$a-$b .$c,¦$a, $b, $c,¦$a, $b, $c, $a, $b,¦h1, h2, h3, h4, $a, $b,¦$a.$b, $a.$c {¦$a:before,
-$a: inherit;¦$a-gradient(¦table.$a td, th.$b {¦$a $b, $a $b:link, $a $b:visited {¦-webkit-$a-$b: $c;¦pre.$a div.$b h3,
-"""
-_DATA = """
-"$a": "",¦"$a": "$b",¦"$a": "$b"¦"$a": "$n.$n.$n",¦"$a": true,¦"$a": null¦"$a": [¦"$a": {¦"$a-$b": "^$n.$n",¦$a: $b
-$a: "$b"¦- $a: $b¦$a = $b¦$a=$n¦[$a.$b]¦$a.$b = "$c"¦"$a", "$b", "$c"¦$a,$b,$c,$n¦"$a": {"$b": "$c"},¦$a;$b;$c
-"$a $b": "$c",¦"$A": "$b",¦"$a": ["$b", "$c"],¦"@$a/$b": "$n.$n.$n",¦$A=$b¦$a:$n:$n:$b:/$c:/$a/$b¦$a	$n	$b
-"""
-_SQL = """
-CREATE TABLE $a ($b integer, $c text);¦CREATE FUNCTION $a($b, $c)¦ALTER FUNCTION $a($b, $b) PARALLEL SAFE;¦LANGUAGE C
-LANGUAGE $a IMMUTABLE STRICT;¦LANGUAGE C STRICT PARALLEL SAFE;¦GRANT SELECT ON $a TO PUBLIC;¦OUT $a int$n,¦OUT $a text)
-OUT $a boolean,¦END AS $a,¦RETURNS $a¦AS 'MODULE_PATHNAME', '$a'¦WHERE $a.$b = $c.$a¦INSERT INTO $a ($b) VALUES ($n);
-FROM $a JOIN $b ON ($a.$c = $b.$c)¦AND $a.$b IS NOT NULL¦CASE WHEN $a THEN $b ELSE $c END AS $a,¦CAST($a AS $b) AS $c,
-DROP FUNCTION $a($b);¦UPDATE $a SET $b = $n WHERE $c < $n;¦CREATE INDEX $a ON $b USING $c ($a);¦ORDER BY $a, $b DESC
-COMMENT ON $a $b IS '$c';¦$a varchar($n) NOT NULL,¦PRIMARY KEY ($a, $b),¦ALTER TABLE $a ADD COLUMN $b $c DEFAULT $n;
-CREATE OPERATOR $a (¦LEFTARG = $a, RIGHTARG = $b, PROCEDURE = $c,¦FUNCTION $n $a ($b, $c),¦select $a, $b from $c;
+default: break;
 """
 _MARKUP = """
 <div class="$a $b" id="$c">¦<a href="/$a/$b.html"><img src="$c.png" /></a>¦</$a></$b>¦$a: {$b: $c}
@@ -117,8 +72,6 @@ _ALPHABETS = ("ACGT", string.ascii_lowercase + "0123456789-_", "CNOH()=#123", st
 
 def _name(chance: random.Random) -> str:
     parts = chance.choices(_NAMES, k=chance.choice((1, 1, 2, 3)))
-    if chance.random() < 0.15:  # and what nobody can read
-        parts[-1] = "".join(chance.choices(string.ascii_lowercase, k=chance.randint(1, 6)))
     title = "".join(map(str.title, parts))
     return chance.choice((parts[0], "_".join(parts), "_".join(parts).upper(), title, parts[0] + title))
 
@@ -134,9 +87,7 @@ def _filled(forms: str, chance: random.Random, depth: int = 2) -> str:
     """One of `forms` with its places filled."""
     form = string.Template(chance.choice(re.split("[¦\n]", forms.strip("\n"))))
     return form.substitute(
-        {place: _name(chance) for place in "abc"}
-        | {"A": _name(chance).upper()}
-        | {place: _expression(chance, depth) for place in "vw"},
+        {place: _name(chance) for place in "abc"} | {place: _expression(chance, depth) for place in "vw"},
         n=chance.randrange(2000),
     )
 
@@ -152,14 +103,12 @@ def _hex(chance: random.Random) -> str:
     return text.upper() if chance.random() < 0.3 else text
 
 
-def measure(chance: random.Random) -> str:
-    """A number with its unit, and now and then what was measured."""
-    number = f"{chance.uniform(0, 500):.{chance.randint(0, 2)}f}{chance.choice(('', ' '))}"
-    return f"{chance.choice(_HEADS)} {number}{chance.choice(_UNITS)}".strip()
-
-
 def _measures(chance: random.Random) -> str:
-    return chance.choice((", ", " ", "; ", " / ")).join(measure(chance) for _ in range(chance.randint(1, 5)))
+    pieces = []
+    for _ in range(chance.randint(1, 5)):
+        number = f"{chance.uniform(0, 500):.{chance.randint(0, 2)}f}{chance.choice(('', ' '))}"
+        pieces.append(f"{chance.choice(_HEADS)} {number}{chance.choice(_UNITS)}".strip())
+    return chance.choice((", ", " ", "; ", " / ")).join(pieces)
 
 
 def _strings(chance: random.Random) -> str:
@@ -175,7 +124,6 @@ def _punctuation(chance: random.Random) -> str:
 
 JUNK: dict[str, Callable[[random.Random], str]] = {
     "code": partial(_filled, _CODE), "script": partial(_filled, _SCRIPT), "markup": partial(_filled, _MARKUP),
-    "data": partial(_filled, _DATA), "sql": partial(_filled, _SQL),
     "base64": _base64, "hex": _hex, "measures": _measures, "strings": _strings, "punctuation": _punctuation,
 }  # fmt: skip
 """Kinds of junk and what makes one line of each."""
