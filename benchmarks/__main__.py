@@ -4,7 +4,8 @@
     --from FOLDER         sentences from any folder of text instead of the real data
     --runs 3              each command so often, in turn; medians are shown
     --only-us             leave the peers out
-    --out FOLDER          where corpus, scratch and `results.json` go (default: a temporary folder)
+    --out FOLDER          where corpus, scratch and `results.json` go (default: a temporary folder); named again, it
+                          keeps the rows that are not run anew
     --readme              write the tables into README.md
 
 Rows: dedup, quality, langid, terms, pipeline, big, kernels, agreement, families; all when none is named. Every figure
@@ -22,6 +23,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks import corpus, environments, kernels
 from benchmarks.measure import Run, run
@@ -42,7 +44,7 @@ class Bench:
         self.corpus = out / f"corpus-{given.mb}"
         self.rows: list[Row] = []
         self.megabytes = 0.0
-        self.said: list[str] = []
+        self.said: dict[str, str] = {}
 
     def prepare(self) -> None:
         """Write the corpus; run ours once, so that kernels are compiled and the file cache is warm."""
@@ -175,14 +177,17 @@ class Bench:
     def agreement(self) -> None:
         from benchmarks import agreement
 
-        self.said.append(agreement.report(self))
+        self.said["agreement"] = agreement.report(self)
 
     def families(self) -> None:
         from benchmarks import exactness
 
         if self.given.big:
-            self.said.append(exactness.report(self))
+            self.said["families"] = exactness.report(self)
 
+
+ORDER = ("near-duplicate removal", "quality rules", "language", "terms", "whole text pipeline", "kernel")
+"""Beginnings of the names of works, as they are shown."""
 
 ROWS = ("dedup", "quality", "langid", "terms", "pipeline", "big", "kernels", "agreement", "families")
 
@@ -210,16 +215,27 @@ def main() -> None:
         for name in ROWS:
             if not given.rows or name in given.rows:
                 getattr(bench, name)()
-        machine = {
-            "processor": _processor(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
-            "system": platform.platform(), "load": os.getloadavg()[0], "corpus_mb": round(bench.megabytes, 1),
-        }  # fmt: skip
-        results = {"machine": machine, "rows": [row._asdict() for row in bench.rows]}
-        (out / "results.json").write_text(json.dumps(results, indent=1))
-        shown = "\n\n".join([markdown(machine, bench.rows), *bench.said])
+        made = _kept(out / "results.json", bench)
+        machine = made["machine"]
+        shown = "\n\n".join([markdown(machine, [Row(**row) for row in made["rows"]]), *made["said"].values()])
         print(shown)
         if given.readme:
             _into_readme(shown)
+
+
+def _kept(path: Path, bench: Bench) -> dict[str, Any]:
+    """What `bench` found, with the rows of an earlier call that it did not run again; written to `path`."""
+    before = json.loads(path.read_text()) if path.exists() else {"rows": [], "said": {}}
+    works = {row.work for row in bench.rows}
+    rows = [row for row in before["rows"] if row["work"] not in works] + [row._asdict() for row in bench.rows]
+    rows.sort(key=lambda row: next((at for at, work in enumerate(ORDER) if row["work"].startswith(work)), len(ORDER)))
+    machine = {
+        "processor": _processor(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
+        "system": platform.platform(), "load": os.getloadavg()[0], "corpus_mb": round(bench.megabytes, 1),
+    }  # fmt: skip
+    made = {"machine": machine, "rows": rows, "said": before["said"] | bench.said}
+    path.write_text(json.dumps(made, indent=1))
+    return made
 
 
 def _into_readme(shown: str) -> None:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 
 class Run(NamedTuple):
-    """Memory in MiB is the sum over the process and its children: all that is resident, and the anonymous part
-    (mapped files not counted)."""
+    """Memory in MiB is the sum over the process and its children: all that is resident, a page that several of them
+    share counted once (PSS), and of that the anonymous part (mapped files not counted)."""
 
     seconds: float
     cpu: float
@@ -45,18 +45,16 @@ def run(command: list[str | Path], cwd: Path, env: dict[str, str] | None = None)
 
 
 def _watch(root: int, peak: list[int], done: threading.Event) -> None:
-    while not done.wait(0.05):
+    while not done.wait(0.1):
         resident = anonymous = 0
         for pid in _tree(root):
             try:
-                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             except OSError:
                 continue
-            sizes = {
-                line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("VmRSS", "RssAnon"))
-            }
-            resident += sizes.get("VmRSS", 0)
-            anonymous += sizes.get("RssAnon", 0)
+            sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Pss")}
+            resident += sizes.get("Pss", 0)
+            anonymous += sizes.get("Pss_Anon", 0)
         peak[0], peak[1] = max(peak[0], resident), max(peak[1], anonymous)
 
 
