@@ -126,8 +126,12 @@ class Bench:
         if model is None:
             print("langid: lid.176.ftz is not there (python -m benchmarks.environments)", file=sys.stderr)
             return
-        settings = ["--set", f"langid.model={model}", "--set", "langid.labels=lid176"]
-        found = {"medcorpus, lid.176": self.ours("langid", self.corpus, *settings, "--workers", "1")}
+        settings = [f"langid.model={model}", "langid.labels=lid176", "langid.whole=true"]
+        found = {
+            "medcorpus, lid.176": self.ours(
+                "langid", self.corpus, *(part for one in settings for part in ("--set", one)), "--workers", "1"
+            )
+        }
         if made := self.peer("fasttext", SCRIPTS / "fasttext_langid.py", self.corpus, "OUT", model):
             found[f"fastText, one process ({made[0]})"] = made[1]
         if made := self.peer("datatrove", SCRIPTS / "datatrove_langid.py", self.corpus, "OUT", model):

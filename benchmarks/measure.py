@@ -45,7 +45,7 @@ def run(command: list[str | Path], cwd: Path, env: dict[str, str] | None = None)
 
 
 def _watch(root: int, peak: list[int], done: threading.Event) -> None:
-    while not done.wait(0.1):
+    while not done.wait(0.5):  # looking costs milliseconds
         resident = anonymous = 0
         for pid in _tree(root):
             try:

@@ -37,6 +37,7 @@ _TERM_COUNTS = 0.2  # of a sentence: a term of the lists is an example too, with
 _HARD = Path(__file__).parents[1] / "models" / "domain-hard-sentences.tsv"
 _HARD_COUNTS = 20.0  # of a sentence; they are few
 _TOWARDS_HARD = 0.2  # how far the curve moves from even odds on SIB-200 to even odds on the hard sentences
+_MOST_SHIFT = 3.0  # of log odds: what was taught by little text is so sure of the hard ones that all would go
 _STEPS = 50  # of Newton's method on four numbers
 
 
@@ -144,7 +145,8 @@ def _curves(model: domain_model.DomainModel, held: list[Sentence], hard: list[Se
     for name in ("with_terms", "without"):
         (x, y), (hard_x, hard_y) = parts[name]
         beta = _logistic(x, y)
-        beta[-1] += _TOWARDS_HARD * _logistic(np.ones((len(hard_y), 1)), hard_y, hard_x @ beta)[0]
+        shift = _TOWARDS_HARD * _logistic(np.ones((len(hard_y), 1)), hard_y, hard_x @ beta)[0]
+        beta[-1] += np.clip(shift, -_MOST_SHIFT, _MOST_SHIFT)
         curves[name] = [round(float(one), 6) for one in beta]
     return curves
 
