@@ -10,6 +10,7 @@ import typer
 
 from medcorpus.cli import Stopped
 from medcorpus.cli.show import print_json, table
+from medcorpus.core import light
 from medcorpus.core.errors import EXIT_DONE, Missing
 from medcorpus.core.log import event, setup
 
@@ -45,6 +46,7 @@ def build(
     log_format: Annotated[LogFormat, typer.Option(help="Progress and logs on standard error.")] = LogFormat.text,
 ) -> None:
     """Run all steps of a recipe. What is already there is not done again; kill it at any time and run it again."""
+    light.starting()
     setup(log_format.value)
     if engine is Engine.ray:
         raise Missing("--engine ray is not in this version; use --engine local")
@@ -66,6 +68,7 @@ def build(
         show(compiled.plan, store, until, json)
         raise SystemExit(EXIT_DONE)
     stop_on_signals()
+    light.started()
     runner = run_plan(compiled.plan, store, workers, until, log_format is LogFormat.json or json, early)
     report(runner, store, json)
 

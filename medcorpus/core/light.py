@@ -6,6 +6,7 @@ and each looks only once. So each is made to look while there is nothing to find
 command line and its workers: in somebody's notebook pyarrow goes on knowing pandas.
 """
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,3 +46,14 @@ def kernels() -> None:
     """Import what numba needs to load a kernel; it does not look for scipy again. Before any module with kernels."""
     with absent("scipy"):
         import numba.np.arraymath  # noqa: F401
+
+
+def starting() -> None:
+    """Do not look for garbage while a process starts: imports make many objects, and none of them goes."""
+    gc.disable()
+
+
+def started() -> None:
+    """Look again, but not at what is there by now."""
+    gc.freeze()
+    gc.enable()

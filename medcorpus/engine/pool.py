@@ -155,6 +155,7 @@ def _main(pipe: Connection, lifeline: Connection, kernels: bool) -> None:
     """A worker's life: take tasks until told to stop. Ctrl-C is the driver's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+    light.starting()
     light.arrow()
     if kernels:
         light.kernels()

@@ -42,6 +42,7 @@ def _open(step: Step) -> None:
     try:
         stage = step.build()
         stage.open()
+        stage.warm()
         stage.close()
     except Exception:
         return

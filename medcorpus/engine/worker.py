@@ -75,6 +75,7 @@ class Worker:
             stage = step.build()
             stage.open()
             self._stages[step.id] = stage
+            light.started()
         return self._stages[step.id]
 
     async def run(self, task: Task, progress: Progress) -> Result:

@@ -13,6 +13,8 @@ from functools import cache
 import numpy as np
 from numba import njit
 
+from medcorpus.text.stored import stored
+
 CLASS = 0xFF
 """Combining class in an entry of `tables()[0]`."""
 
@@ -33,6 +35,10 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Besides what composes, pairs are a composed letter and a mark that belongs before one of its own: U+0112
     (E with macron) and U+032D (circumflex below) become U+1E18 and a macron.
     """
+    return stored("nfc", _tables)  # type: ignore[return-value]  # three of them
+
+
+def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     kinds = np.zeros(0x110000, np.uint16)
     composed: list[tuple[int, int]] = []
     found: set[tuple[int, int]] = set()
@@ -66,8 +72,6 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         pairs[slot] = first << 32 | second
     for second in [*marks, *range(*_V), *range(*_T)]:
         kinds[second] |= _MAYBE
-    for table in (kinds, pairs, splits):
-        table.flags.writeable = False
     return kinds, pairs, splits
 
 

@@ -16,6 +16,7 @@ from numba import njit
 
 from medcorpus.text.measures import HAN_RANGES, UNSPACED_RANGES
 from medcorpus.text.nfc import decode
+from medcorpus.text.stored import stored
 
 _SEPARATOR, _LETTER, _MARK, _DIGIT, _LONE, _SIGN, _UNSEEN, _POINT, _LEAD = map(np.uint32, range(9))
 _SIGNS = "+<>=±×÷≤≥≠≈¬−%‰°"
@@ -42,6 +43,10 @@ class Tables(NamedTuple):
 @cache
 def tables() -> Tables:
     """After this Python's Unicode version."""
+    return Tables(*stored("tokens", _tables))
+
+
+def _tables() -> Tables:
     kinds = np.zeros(0x110000, np.uint8)
     folds = np.arange(0x110000, dtype=np.uint32)
     many: list[tuple[int, ...]] = []
@@ -72,8 +77,6 @@ def tables() -> Tables:
     entries = kinds.astype(np.uint32) << _KIND | folds
     first = entries[:256].copy()
     first[0x80:] = _LEAD << _KIND
-    for table in (entries, first, longest):
-        table.flags.writeable = False
     return Tables(entries, first, longest)
 
 

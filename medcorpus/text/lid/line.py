@@ -18,6 +18,7 @@ from medcorpus.text.addresses import blank_addresses, may_be_address
 from medcorpus.text.buffers import buffers, contiguous, strings
 from medcorpus.text.lid import normal
 from medcorpus.text.nfc import changes, decode
+from medcorpus.text.stored import stored
 
 SCRIPTS = (*normal.script_names(), "Jpan", "Hans", "Hant")
 """Names behind the codes of `scripts`; code 0 stands for no letters of a known script."""
@@ -54,6 +55,10 @@ class Tables(NamedTuple):
 @cache
 def tables() -> Tables:
     """Tables after this Python's Unicode version, all read-only."""
+    return Tables(*stored("lines", _tables))
+
+
+def _tables() -> Tables:
     points = np.arange(0x110000, dtype=np.uint32)
     # Nothing above has a case; the last part are marks that lower() skips.
     plain = np.r_[0:0xD800, 0xE000:0x20000, 0xE0000:0xE0200]
@@ -80,8 +85,6 @@ def tables() -> Tables:
     flags[plain] |= (cased * _CASED + (goes_on & ~cased) * _IGNORABLE).astype(np.uint8)
     flags[[_SIGMA, _DOTTED_I]] = _CASED
     scripts = normal.script_table().copy()
-    for table in (entries, flags, scripts):
-        table.flags.writeable = False
     return Tables(entries, flags, scripts, kinds, pairs, splits)
 
 
