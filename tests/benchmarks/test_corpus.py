@@ -23,11 +23,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     rng = random.Random(1)
     (folder / "in").mkdir()
-    rows = [" ".join(rng.choices(WORDS, k=12)) + f" number {n}." for n in range(400)]
-    (folder / "in/en.jsonl").write_text("".join(json.dumps({"text": row, "language": "en"}) + "\n" for row in rows))
+    texts = [" ".join(rng.choices(WORDS, k=12)) + f" number {n}." for n in range(400)]
+    (folder / "in/en.jsonl").write_text("".join(json.dumps({"text": row, "language": "en"}) + "\n" for row in texts))
     chars = "患者发热咳嗽头痛三天来院就诊查体体温血压正常给予治疗后好转出院随访"
-    rows = ["".join(rng.choices(chars, k=30)) + "。" for n in range(400)]
-    (folder / "in/zh.jsonl").write_text("".join(json.dumps({"text": row, "language": "zh"}) + "\n" for row in rows))
+    texts = ["".join(rng.choices(chars, k=30)) + "。" for n in range(400)]
+    (folder / "in/zh.jsonl").write_text("".join(json.dumps({"text": row, "language": "zh"}) + "\n" for row in texts))
     for name in ("one", "two"):
         written = corpus.make(folder / name, 1, str(folder / "in"))
         assert written.bytes >= 1_000_000 and written.documents > 500
