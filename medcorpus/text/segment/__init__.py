@@ -5,7 +5,7 @@
 `words`      by blanks where a script has them; elsewhere by ICU's dictionaries (extra `segment`), or by clusters of
              characters when told so.
 
-Why ICU, through icu4py (MIT, wheels of 16 MB for Python 3.11 and 3.12 on Linux, macOS and Windows; 1.2.0 of October
+Why ICU, through icu4py (MIT, wheels of 16 MB for Python 3.11 and 3.12 on Linux and macOS; 1.2.0 of October
 2026 brings ICU 78.3): one library knows all six scripts that need a dictionary, and picks it by script, so that a
 Chinese name in an English text is cut as well. Word boundaries against 20 sentences a language cut by hand (12 for
 Lao, Khmer, Burmese; tests/text/segment), F1, and MB of text a second on one core:
