@@ -11,7 +11,7 @@ import json
 import posixpath
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -79,8 +79,8 @@ def _own(open_: Open, name: str) -> pa.Schema:
     try:
         with open_(name) as stream, pa.ipc.open_stream(stream) as reader:
             return reader.schema
-    except pa.ArrowInvalid as error:
-        raise Damaged(name, error) from error
+    except (pa.ArrowInvalid, OSError) as error:
+        _raise(name, error)
 
 
 def _below(open_: Open, base: str, name: str) -> pa.Schema:
@@ -99,9 +99,16 @@ def _stream(open_: Open, name: str, schema: pa.Schema, columns: tuple[str, ...])
                 batch = reader.read_next_batch()
             except StopIteration:
                 return
-            except pa.ArrowInvalid as error:
-                raise Damaged(name, error) from error
+            except (pa.ArrowInvalid, OSError) as error:
+                _raise(name, error)
             yield batch
+
+
+def _raise(name: str, error: Exception) -> NoReturn:
+    """What the system says (a number) as it is; anything else is about what lies in the part."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+    raise Damaged(name, error) from error
 
 
 def _whole(own: pa.Schema, below: pa.Schema) -> pa.Schema:

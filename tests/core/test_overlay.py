@@ -85,3 +85,17 @@ def test_what_is_missing_below_is_named(tmp_path):
     write(store, "steps/a-1/k.arrow", [batch.slice(0, 1)])
     with pytest.raises(overlay.Damaged, match="more rows than the part it stands on"):
         list(overlay.read(store.open, over.name))
+
+
+@pytest.mark.parametrize("left", [0, 3, 50, 300, 900, 0.5, 0.999])
+def test_a_part_that_breaks_off_is_named_wherever_it_does(tmp_path, left):
+    store = LocalStore(tmp_path)
+    write(store, "steps/a-1/k.arrow", [pa.record_batch({"id": ["ሀ" * 9] * 900, "text": ["ክኒን 5 mg"] * 900})])
+    path = store.path("steps/a-1/k.arrow")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(left * len(whole)) if isinstance(left, float) else left])
+    with pytest.raises(Exception, match=r"steps/a-1/k\.arrow is damaged"):
+        column(store, "steps/a-1/k.arrow")
+    store.delete("steps/a-1/k.arrow")
+    with pytest.raises(FileNotFoundError):
+        column(store, "steps/a-1/k.arrow")
