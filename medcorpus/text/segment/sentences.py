@@ -17,9 +17,6 @@ blank     in Thai and Lao, which have no mark: after a closing particle, before 
 line      a paragraph always; a line, unless it has 40 characters or more and the next goes on with a small letter
 """
 
-import unicodedata
-from functools import cache
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,22 +24,45 @@ from numba import njit
 
 from medcorpus.core.languages import registry
 from medcorpus.text.buffers import buffers
-from medcorpus.text.measures import BREAKS, HAN_RANGES, SPACES, UNSPACED_RANGES
 from medcorpus.text.nfc import decode
-from medcorpus.text.segment import abbreviations
+from medcorpus.text.segment import marks as table
+from medcorpus.text.segment.marks import (
+    ABJAD,
+    BANG,
+    BREAK,
+    CLOSE,
+    COLON,
+    DASH,
+    DIGIT,
+    DOTS,
+    FULL,
+    JOIN,
+    LAST,
+    LETTER,
+    LONE,
+    LOWER,
+    MARK,
+    NUMBERED,
+    OPEN,
+    OTHER,
+    PARAGRAPH,
+    PRIME,
+    QUOTE,
+    ROMAN,
+    SEED,
+    SHAD,
+    SPACE,
+    STARTER,
+    STOP,
+    THAI,
+    TIBETAN,
+    TIED,
+    TITLE,
+    UPPER,
+    WORDSPACE,
+)  # fmt: skip
 from medcorpus.text.segment.pieces import Pieces
 
-_OTHER, _SPACE, _BREAK, _PARAGRAPH, _UPPER, _LOWER, _LETTER, _ABJAD, _LONE, _THAI, _TIBETAN, _MARK, _DIGIT = range(13)
-_FULL, _BANG, _STOP, _SHAD, _DOTS, _CLOSE, _OPEN, _QUOTE, _DASH, _WORDSPACE, _COLON, _JOIN = range(13, 25)
-
-_STOPS = "。｡।॥։۔။៕።፧፨᠃᠉᙮꓿꘎꛳꛷꧉꩝꩞꩟᪨᪩᭞᭟᱾᱿𑁇𑁈߹។؟"
-_BANGS = "!?！？‼⁇⁈⁉⸮"
-_FULLS = ".．"
-_SHADS = "།༎༏༐༑༔"
-_CLOSES = ")]}）］｝」』】》〉〕〗〙»”’›﴾"
-_OPENS = "([{（［｛「『【《〈〔〖〘«“‘„‚‹¿¡﴿"
-_QUOTES = "\"'＂＇“"  # “ closes in German; as an opener it never follows a stop directly
-_DASHES = "-–—―•·*"
 _INNERS = tuple(map(ord, "'’ʼ/-‐‑־״׳"))  # inside a word when letters stand on both sides
 _KANA = (0x3041, 0x3096)
 _WRAPPED = 32  # characters, blanks aside, of a line that may have been broken by its width
@@ -51,10 +71,7 @@ _MIDDLE = 30  # after which it does before an opening word
 _SHORT = 12  # and below which it never does
 _FULL_STOP_EVERY = 400  # characters: text of Thai or Lao letters that has so many full stops ends sentences with them
 _GA, _KA = 0x0F42, 0x0F40  # letters of Tibetan after which a blank stands for a shad
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
-_SEED = np.uint64(0x73656E74)
 _NUMBER, _TAKES_NUMBER = 1, 2
-_TITLE, _NUMBERED, _LAST, _STARTER, _ROMAN, _TIED = (np.uint8(1 << bit) for bit in range(6))
 
 
 def sentences(array: pa.Array | pa.ChunkedArray, languages: pa.Array | pa.ChunkedArray | None = None) -> Pieces:
@@ -67,94 +84,20 @@ def sentences(array: pa.Array | pa.ChunkedArray, languages: pa.Array | pa.Chunke
     if languages is not None:
         known = pc.is_in(languages, pa.array(sorted(registry().ordinal_dot)))
         ordinal = np.array(pc.fill_null(known, False), np.bool_)
-    kinds, folds = _tables()
-    hashes, flags = _words()
-    return Pieces(*_cut(data, offsets, ordinal, kinds, folds, hashes, flags, *_phrases()))
-
-
-@cache
-def _tables() -> tuple[np.ndarray, np.ndarray]:
-    """(uint8 kind of each code point, uint32 its small letter)."""
-    kinds = np.full(0x110000, _OTHER, np.uint8)
-    folds = np.arange(0x110000, dtype=np.uint32)
-    named = {"Lu": _UPPER, "Lt": _UPPER, "Ll": _LOWER, "Lo": _LETTER, "Lm": _LETTER, "Cf": _JOIN}
-    named |= {"Mn": _MARK, "Mc": _MARK, "Me": _MARK, "Nd": _DIGIT, "Nl": _DIGIT, "No": _DIGIT}
-    for point in range(0x20000):
-        char = chr(point)
-        kinds[point] = named.get(unicodedata.category(char), _OTHER)
-        small = char.lower()
-        if len(small) == 1:
-            folds[point] = ord(small)
-    for ranges, letter in (
-        (HAN_RANGES, _LONE), (UNSPACED_RANGES, _LONE), (((0x0E00, 0x0EFF),), _THAI), (((0x0F00, 0x0FFF),), _TIBETAN),
-        (((0x0590, 0x06FF), (0x0750, 0x077F), (0x08A0, 0x08FF)), _ABJAD), (((0xA000, 0xA4CF),), _LONE),
-    ):  # fmt: skip
-        for first, last in ranges:
-            block = kinds[first : last + 1]
-            block[(block == _LETTER) | (block == _LONE) | (first >= 0x20000)] = letter
-    for chars, kind in (
-        (SPACES, _SPACE), (BREAKS, _BREAK), ("\u2029", _PARAGRAPH), (_CLOSES, _CLOSE), (_OPENS, _OPEN),
-        (_QUOTES, _QUOTE), (_DASHES, _DASH), (_STOPS, _STOP), (_BANGS, _BANG), (_FULLS, _FULL),
-        (_SHADS, _SHAD), ("…⋯‥", _DOTS), ("፡", _WORDSPACE), (":;\u037e", _COLON),
-    ):  # fmt: skip
-        kinds[[ord(char) for char in chars]] = kind
-    kinds[0x10D0:0x1100][kinds[0x10D0:0x1100] == _LOWER] = _LETTER  # Georgian: its capitals begin no sentence
-    for table in (kinds, folds):
-        table.flags.writeable = False
-    return kinds, folds
-
-
-def _hashed(word: str) -> int:
-    state = int(_SEED)
-    for char in word:
-        state = ((state ^ ord(char)) * int(_PRIME)) & (1 << 64) - 1
-        state ^= state >> 32
-    return state
-
-
-@cache
-def _words() -> tuple[np.ndarray, np.ndarray]:
-    """(uint64 hashes of all listed words, rising; uint8 in which lists each is)."""
-    flags: dict[int, int] = {}
-    for text, flag in (
-        (abbreviations.TITLES, _TITLE), (abbreviations.NUMBERED, _NUMBERED), (abbreviations.LAST, _LAST),
-        (abbreviations.STARTERS, _STARTER), (abbreviations.ROMAN, _ROMAN), (abbreviations.TIBETAN_TIED, _TIED),
-    ):  # fmt: skip
-        for word in text.split():
-            flags[_hashed(word)] = flags.get(_hashed(word), 0) | int(flag)
-    order = sorted(flags)
-    found = np.array(order, np.uint64), np.array([flags[key] for key in order], np.uint8)
-    for table in found:
-        table.flags.writeable = False
-    return found
-
-
-@cache
-def _phrases() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(utf-8 of the Thai and Lao words end to end, where each begins, int64[4]: where each of the four lists ends)."""
-    lists = [
-        text.split()
-        for text in (
-            abbreviations.TIED_BEFORE, abbreviations.TIED_AFTER, abbreviations.CLOSERS, abbreviations.OPENERS,
-        )
-    ]  # fmt: skip
-    said = [word.encode() for words in lists for word in words]
-    starts = np.concatenate([[0], np.cumsum([len(word) for word in said])]).astype(np.int64)
-    found = np.frombuffer(b"".join(said), np.uint8), starts, np.cumsum([len(words) for words in lists]).astype(np.int64)
-    for table in found:
-        table.flags.writeable = False
-    return found
+    kinds, folds = table.tables()
+    hashes, flags = table.words()
+    return Pieces(*_cut(data, offsets, ordinal, kinds, folds, hashes, flags, *table.phrases()))
 
 
 @njit(inline="always")
 def _solid(kind):
     """Whether it is part of a word."""
-    return _UPPER <= kind <= _DIGIT
+    return UPPER <= kind <= DIGIT
 
 
 @njit(nogil=True)
 def _stir(state, point):
-    state = (state ^ np.uint64(point)) * _PRIME
+    state = (state ^ np.uint64(point)) * PRIME
     return state ^ state >> np.uint64(32)
 
 
@@ -173,11 +116,11 @@ def _closing(data, at, end, kinds, wide, opened):
     while at < end:
         point, size = decode(data, at)
         kind = kinds[point]
-        if kind == _FULL or kind == _BANG or kind == _DOTS or kind == _STOP:  # noqa: SIM109 (compiled)
-            stops += 3 if kind == _DOTS else 1
-        elif kind == _CLOSE or (kind == _QUOTE and not (wide and point == 0x201C)):
+        if kind == FULL or kind == BANG or kind == DOTS or kind == STOP:  # noqa: SIM109 (compiled)
+            stops += 3 if kind == DOTS else 1
+        elif kind == CLOSE or (kind == QUOTE and not (wide and point == 0x201C)):
             closes += 1
-        elif kind == _SPACE and opened and at + size + 1 < end and decode(data, at + size)[0] == 0xBB:
+        elif kind == SPACE and opened and at + size + 1 < end and decode(data, at + size)[0] == 0xBB:
             closes += 1  # « ... ! »
             size += 2
             opened = False
@@ -190,28 +133,28 @@ def _closing(data, at, end, kinds, wide, opened):
 @njit(nogil=True)
 def _ahead(data, at, end, kinds, folds):
     """What comes after blanks, opening marks and dashes: (kind, hash of its word, whether it is like pH or mRNA,
-    whether a blank comes first, whether a line ends before it). Kind is _SPACE at the end of the row."""
+    whether a blank comes first, whether a line ends before it). Kind is SPACE at the end of the row."""
     blank = line = False
     while at < end:
         point, size = decode(data, at)
         kind = kinds[point]
-        if kind == _SPACE:
+        if kind == SPACE:
             blank = True
-        elif kind == _BREAK or kind == _PARAGRAPH:  # noqa: SIM109
+        elif kind == BREAK or kind == PARAGRAPH:  # noqa: SIM109
             blank = line = True
-        elif kind != _OPEN and kind != _QUOTE and kind != _DASH and kind != _CLOSE:
+        elif kind != OPEN and kind != QUOTE and kind != DASH and kind != CLOSE:
             break
         at += size
     if at >= end:
-        return _SPACE, _SEED, False, blank, line
+        return SPACE, SEED, False, blank, line
     first = kinds[decode(data, at)[0]]
-    state, camel, length = _SEED, False, 0
+    state, camel, length = SEED, False, 0
     while at < end and length < 24:
         point, size = decode(data, at)
         kind = kinds[point]
-        if not _solid(kind) or kind == _LONE:
+        if not _solid(kind) or kind == LONE:
             break
-        camel |= length > 0 and first == _LOWER and kind == _UPPER
+        camel |= length > 0 and first == LOWER and kind == UPPER
         state = _stir(state, folds[point])
         length += 1
         at += size
@@ -244,10 +187,10 @@ def _full_stops(data, begin, end, kinds):
     while at < end:
         point, size = decode(data, at)
         kind = kinds[point]
-        if kind == _THAI:
+        if kind == THAI:
             letters += 1
-        elif kind != _MARK:
-            if kind == _FULL and letters > 5:
+        elif kind != MARK:
+            if kind == FULL and letters > 5:
                 count += 1
             letters = 0
         at += size
@@ -263,44 +206,44 @@ def _ends_at_full_stop(word, tokens, stops, closes, after, ordinal, hashes, flag
     """
     near, state, letters, marks, digits, inside, kind, hangul, before = word
     first, following, camel, blank, line = after
-    if first == _SPACE:
+    if first == SPACE:
         return True
-    if first == _FULL or first == _DOTS or first == _COLON:  # noqa: SIM109 (compiled)
+    if first == FULL or first == DOTS or first == COLON:  # noqa: SIM109 (compiled)
         return False
     if line:  # it says itself whether it ends a sentence
         return False
     if not blank:
-        return near and first == _LONE and kind == _LONE and not closes
-    if first == _LOWER and not camel:
+        return near and first == LONE and kind == LONE and not closes
+    if first == LOWER and not camel:
         return False
     if stops >= 3:
-        return first != _DIGIT
+        return first != DIGIT
     if not near or closes:
         return True
     found = _flags(hashes, flags, state)
-    starter = first == _UPPER and _flags(hashes, flags, following) & _STARTER != 0
-    roman = found & _ROMAN != 0 and kind == _UPPER
-    if tokens == 1 and ((letters + digits == 1 and marks == 0 and not hangul) or letters == 0 or found & _ROMAN):
+    starter = first == UPPER and _flags(hashes, flags, following) & STARTER != 0
+    roman = found & ROMAN != 0 and kind == UPPER
+    if tokens == 1 and ((letters + digits == 1 and marks == 0 and not hangul) or letters == 0 or found & ROMAN):
         return False  # 1. or a. of a list
-    if found & _TITLE and before != _NUMBER:
+    if found & TITLE and before != _NUMBER:
         return False
-    if found & _NUMBERED and first == _DIGIT:
+    if found & NUMBERED and first == DIGIT:
         return False
-    if found & _LAST and (letters > 1 or before == _NUMBER):
-        return first != _DIGIT
+    if found & LAST and (letters > 1 or before == _NUMBER):
+        return first != DIGIT
     if letters == 0:
         if inside > 0 or digits > 2:
             return True
-        return first != _DIGIT and (not ordinal or before == _TAKES_NUMBER or starter)
+        return first != DIGIT and (not ordinal or before == _TAKES_NUMBER or starter)
     if ordinal and roman:
         return False
-    if kind == _THAI:
+    if kind == THAI:
         return letters > 5 and inside == 0
     if digits > 0 or hangul:
         return True
-    if kind == _ABJAD or kind == _LETTER:  # noqa: SIM109 (compiled)
+    if kind == ABJAD or kind == LETTER:  # noqa: SIM109 (compiled)
         return letters + marks > 1 and (inside == 0 or letters > 3 * (inside + 1))
-    if letters == 1 and kind == _LOWER and before == _NUMBER:
+    if letters == 1 and kind == LOWER and before == _NUMBER:
         return True  # 5 g.
     return starter if letters == 1 or (inside > 0 and letters <= 2 * (inside + 1)) else True
 
@@ -323,47 +266,47 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
             put += 1
         at = begin
         solid, tokens, chars, line_chars = False, 0, 0, 0  # in the open sentence, and line
-        near, state, letters, marks, digits, inside, kind_of = False, _SEED, 0, 0, 0, 0, _OTHER  # the last word
+        near, state, letters, marks, digits, inside, kind_of = False, SEED, 0, 0, 0, 0, OTHER  # the last word
         before = 0  # what the word before that was
         stopped = -1  # whether full stops end sentences of Thai or Lao here; not known yet
-        last, last_kind, opened = np.int64(0), _OTHER, False
+        last, last_kind, opened = np.int64(0), OTHER, False
         while at < end:
             point, size = decode(data, at)
             kind = kinds[point]
             here = at
             at += size
             ends = False
-            if _solid(kind) or (kind == _JOIN and near):
-                if kind == _LONE or not near or (kind_of == _LONE and kind != _MARK):
+            if _solid(kind) or (kind == JOIN and near):
+                if kind == LONE or not near or (kind_of == LONE and kind != MARK):
                     tokens += 1
                     if letters == 0:
                         before = _NUMBER if digits > 0 else 0
-                    elif kind == _LONE:
+                    elif kind == LONE:
                         before = 0
                     else:
                         found = _flags(hashes, flags, state)
-                        roman = found & _ROMAN != 0 and kind_of == _UPPER
-                        before = _NUMBER if roman else _TAKES_NUMBER if found & _NUMBERED else 0
-                    state, letters, marks, digits, inside, kind_of = _SEED, 0, 0, 0, 0, kind
+                        roman = found & ROMAN != 0 and kind_of == UPPER
+                        before = _NUMBER if roman else _TAKES_NUMBER if found & NUMBERED else 0
+                    state, letters, marks, digits, inside, kind_of = SEED, 0, 0, 0, 0, kind
                     near = True
-                if kind == _DIGIT:
+                if kind == DIGIT:
                     digits += 1
-                elif kind == _MARK:
+                elif kind == MARK:
                     marks += 1
-                elif kind != _JOIN:
+                elif kind != JOIN:
                     if letters == 0:
                         kind_of = kind
                     letters += 1
-                if kind != _JOIN:
+                if kind != JOIN:
                     state = _stir(state, folds[point])
                 solid = True
                 chars += 1
                 line_chars += 1
-                if kind != _MARK and kind != _JOIN:
+                if kind != MARK and kind != JOIN:
                     last, last_kind = point, kind
                 continue
-            if kind == _FULL:
-                if near and kind_of != _LONE and at < end and _solid(kinds[decode(data, at)[0]]):
+            if kind == FULL:
+                if near and kind_of != LONE and at < end and _solid(kinds[decode(data, at)[0]]):
                     state = _stir(state, np.int64(0x2E))  # inside a word or number
                     inside += 1
                     chars += 1
@@ -373,41 +316,41 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
                 after = _ahead(data, at, end, kinds, folds)
                 word = (near, state, letters, marks, digits, inside, kind_of, 0xAC00 <= last <= 0xD7A3, before)
                 ends = solid and _ends_at_full_stop(word, tokens, stops + 1, closes, after, ordinal[row], hashes, flags)
-            elif kind == _DOTS:
+            elif kind == DOTS:
                 at, closes, _ = _closing(data, at, end, kinds, False, opened)
                 after = _ahead(data, at, end, kinds, folds)
-                ends = solid and after[3] and not after[4] and _UPPER <= after[0] <= _TIBETAN and after[0] != _LOWER
-            elif kind == _BANG or kind == _STOP:  # noqa: SIM109
+                ends = solid and after[3] and not after[4] and UPPER <= after[0] <= TIBETAN and after[0] != LOWER
+            elif kind == BANG or kind == STOP:  # noqa: SIM109
                 at, closes, _ = _closing(data, at, end, kinds, point > 0x3000, opened)
                 after = _ahead(data, at, end, kinds, folds)
                 ends = solid
-                if closes > 0 and (after[0] == _LOWER or (at < end and _KANA[0] <= decode(data, at)[0] <= _KANA[1])):
+                if closes > 0 and (after[0] == LOWER or (at < end and _KANA[0] <= decode(data, at)[0] <= _KANA[1])):
                     ends = False
-                elif kind == _BANG and not after[3]:
-                    ends = ends and (after[0] == _LONE or after[0] == _THAI or after[0] == _TIBETAN)
-                elif point == 0x06D4 and near and letters <= 3 and at < end and kinds[decode(data, at)[0]] == _ABJAD:
+                elif kind == BANG and not after[3]:
+                    ends = ends and (after[0] == LONE or after[0] == THAI or after[0] == TIBETAN)
+                elif point == 0x06D4 and near and letters <= 3 and at < end and kinds[decode(data, at)[0]] == ABJAD:
                     ends = False
                 elif point == 0x17D4 and at + 6 <= end and data[at + 1] == 0x9E and data[at + 2] == 0x9B:
                     ends = decode(data, at + 3)[0] != 0x17D4  # ។ល។ is et cetera
-            elif kind == _SHAD:
+            elif kind == SHAD:
                 shads = 1
                 while at < end:
                     point, size = decode(data, at)
                     after_kind = kinds[point]
-                    if after_kind == _SHAD:
+                    if after_kind == SHAD:
                         shads += 1
-                    elif after_kind != _CLOSE and not (
-                        after_kind == _SPACE and at + size < end and kinds[decode(data, at + size)[0]] == _SHAD
+                    elif after_kind != CLOSE and not (
+                        after_kind == SPACE and at + size < end and kinds[decode(data, at + size)[0]] == SHAD
                     ):
                         break
                     at += size
-                ends = solid and (shads > 1 or _flags(hashes, flags, state) & _TIED == 0)
-            elif kind == _WORDSPACE:
-                if at < end and kinds[decode(data, at)[0]] == _WORDSPACE:
+                ends = solid and (shads > 1 or _flags(hashes, flags, state) & TIED == 0)
+            elif kind == WORDSPACE:
+                if at < end and kinds[decode(data, at)[0]] == WORDSPACE:
                     at += 3
                     ends = solid
-            elif kind == _COLON:
-                blank = at >= end or kinds[decode(data, at)[0]] <= _PARAGRAPH
+            elif kind == COLON:
+                blank = at >= end or kinds[decode(data, at)[0]] <= PARAGRAPH
                 if point == 0x3A:
                     ends = solid and blank and 0x0531 <= last <= 0x0587
                     if 0x1200 <= last <= 0x137F and at < end and data[at] == 0x3A:
@@ -415,16 +358,16 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
                         ends = solid
                 else:
                     ends = solid and blank and (0x0370 <= last <= 0x03FF or 0x1F00 <= last <= 0x1FFF)
-            elif point == 0x2D and near and kind_of == _ABJAD:  # a full stop of Urdu, where no blank stands before it
-                ends = at < end and kinds[decode(data, at)[0]] == _SPACE
-            elif kind == _SPACE:
-                if last_kind == _THAI and near:
+            elif point == 0x2D and near and kind_of == ABJAD:  # a full stop of Urdu, where no blank stands before it
+                ends = at < end and kinds[decode(data, at)[0]] == SPACE
+            elif kind == SPACE:
+                if last_kind == THAI and near:
                     after = _ahead(data, here, end, kinds, folds)
                     if stopped < 0:
                         stopped = _full_stops(data, begin, end, kinds) * _FULL_STOP_EVERY * 3 >= end - begin
-                    if after[0] == _THAI and not after[4] and chars >= _SHORT and not stopped:
+                    if after[0] == THAI and not after[4] and chars >= _SHORT and not stopped:
                         there = at
-                        while kinds[decode(data, there)[0]] == _SPACE:
+                        while kinds[decode(data, there)[0]] == SPACE:
                             there += decode(data, there)[1]
                         if _fits(data, here, begin, end, True, texts, phrases, lists[1], lists[2]):
                             ends = True
@@ -435,57 +378,57 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
                                 chars >= _MIDDLE
                                 and _fits(data, there, begin, end, False, texts, phrases, lists[2], lists[3])
                             )
-                elif last_kind == _TIBETAN and near and (last == _GA or last == _KA):  # noqa: SIM109
-                    ends = chars >= _SHORT and _flags(hashes, flags, state) & _TIED == 0
-            elif kind == _BREAK or kind == _PARAGRAPH:  # noqa: SIM109
+                elif last_kind == TIBETAN and near and (last == _GA or last == _KA):  # noqa: SIM109
+                    ends = chars >= _SHORT and _flags(hashes, flags, state) & TIED == 0
+            elif kind == BREAK or kind == PARAGRAPH:  # noqa: SIM109
                 lines = 0
-                paragraph = kind == _PARAGRAPH
+                paragraph = kind == PARAGRAPH
                 at = here
                 while at < end:
                     point, size = decode(data, at)
                     kind = kinds[point]
-                    if kind == _BREAK:
+                    if kind == BREAK:
                         lines += 1
                         if point == 0x0D and at + 1 < end and data[at + 1] == 0x0A:
                             size = 2
-                    elif kind == _PARAGRAPH:
+                    elif kind == PARAGRAPH:
                         paragraph = True
-                    elif kind != _SPACE:
+                    elif kind != SPACE:
                         break
                     at += size
-                wrapped = line_chars >= _WRAPPED and at < end and kinds[point] == _LOWER
+                wrapped = line_chars >= _WRAPPED and at < end and kinds[point] == LOWER
                 ends = solid and (lines > 1 or paragraph or not wrapped)
                 line_chars = 0
-            elif near and kind_of != _LONE and at < end and _goes_on(point, kind_of, kinds[decode(data, at)[0]]):
+            elif near and kind_of != LONE and at < end and _goes_on(point, kind_of, kinds[decode(data, at)[0]]):
                 state = _stir(state, point)
                 inside += point == 0x2C
                 chars += 1
                 line_chars += 1
                 continue
-            if kind == _OPEN and point == 0xAB:
+            if kind == OPEN and point == 0xAB:
                 opened = True
-            elif kind == _CLOSE and point == 0xBB:
+            elif kind == CLOSE and point == 0xBB:
                 opened = False
             near = False
-            if kind > _PARAGRAPH:
+            if kind > PARAGRAPH:
                 solid = True
                 chars += 1
                 line_chars += 1
-                if kind != _FULL:
-                    last_kind = kind if kind != _JOIN else last_kind
+                if kind != FULL:
+                    last_kind = kind if kind != JOIN else last_kind
             if ends:
                 while at < end:
                     point, size = decode(data, at)
-                    if kinds[point] < _SPACE or kinds[point] > _PARAGRAPH:
+                    if kinds[point] < SPACE or kinds[point] > PARAGRAPH:
                         break
-                    if kinds[point] != _SPACE:
+                    if kinds[point] != SPACE:
                         line_chars = 0
                     at += size
                 if at < end:
                     starts[put] = at
                     put += 1
                 solid, tokens, chars, opened = False, 0, 0, False
-                last, last_kind = np.int64(0), _OTHER
+                last, last_kind = np.int64(0), OTHER
         first[row + 1] = put
     out = np.empty(put + 1, np.int64)
     out[:put], out[put] = starts[:put], offsets[rows]
@@ -496,9 +439,9 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
 def _goes_on(point, kind, following):
     """Whether a mark that is no full stop stands inside a word or number: д-р, ዶ/ር, 7,4, מ"ג."""
     if point == 0x2C:
-        return kind == _DIGIT and following == _DIGIT
+        return kind == DIGIT and following == DIGIT
     if point == 0x22:
-        return kind == _ABJAD and following == _ABJAD
+        return kind == ABJAD and following == ABJAD
     for inner in _INNERS:
         if point == inner:
             return _solid(following)
