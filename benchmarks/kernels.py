@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from benchmarks.table import Row
 
 RUNS = 3
+BATCH = 4096
 TERMS = 5000
 
 
@@ -44,8 +45,27 @@ def rows(folder: Path) -> list[Row]:
     return [
         timed("kernel: rules of Gopher, C4, FineWeb", texts, lambda chunk: figures.figures(figures.counts(chunk)), 40),
         timed("kernel: our own measures", texts, lambda chunk: measures.shares(measures.counts(chunk)), None),
-        timed("kernel: language identification, default", texts, model.predict_array, 40),
+        timed("kernel: language identification, default setting", texts, langid(), 40),
+        timed("kernel: language identification, whole texts", texts, model.predict_array, None),
     ]
+
+
+def langid() -> Callable[[pa.Array], object]:
+    """The stage as it is by default, over rows of `texts` as they come in a build."""
+    from medcorpus.core.schema import RECORD
+    from medcorpus.core.stage import Context
+    from medcorpus.stages.langid import Langid
+
+    stage = Langid(Langid.Params(), Context("langid"))
+    stage.open()
+    fields = [RECORD.field(name) for name in stage.reads]
+
+    def apply(texts: pa.Array) -> None:
+        for start in range(0, len(texts), BATCH):
+            part = texts.slice(start, BATCH)
+            stage.apply(pa.record_batch([part, pa.nulls(len(part), pa.string())], schema=pa.schema(fields)))
+
+    return apply
 
 
 def terms(folder: Path, out: Path) -> tuple[Row, Path] | None:

@@ -36,6 +36,7 @@ _SPACE = 0x20
 _END_OF_LINE = np.uint64(int.from_bytes(b"</s>", "little"))  # ends a line even where it stands in a text
 _LABEL, _LABEL_TAIL = np.uint64(int.from_bytes(b"__label_", "little")), np.uint64(ord("_"))  # words fastText skips
 _BATCH = 4096  # hashes gathered; sums of so many int16 fit in int32
+_AHEAD = 128  # rows asked for before they are added: they come from memory side by side
 _SPARE = 256  # hashes of one short word: at most 23 bytes, five each, and four
 _KEPT_BITS = 12  # sums of so many words (2**12) are kept
 _NEVER = np.float32(1e30)
@@ -157,18 +158,25 @@ def _sum(hashes, size, rows, index, bucket, shift, reciprocal, found, sums):
         below = bits & ((np.uint64(1) << place) - np.uint64(1))
         found[count] = index[at | np.uint64(1)] + _ones(below)
         count += bits >> place & np.uint64(1)
-    kept = np.int64(count)
-    dim, which = len(sums), 0
-    while which + 4 <= kept:
-        a, b, c, d = found[which], found[which + 1], found[which + 2], found[which + 3]
-        for i in range(dim):
-            sums[i] += np.int32(rows[a, i]) + np.int32(rows[b, i]) + np.int32(rows[c, i]) + np.int32(rows[d, i])
-        which += 4
-    while which < kept:
-        a = found[which]
-        for i in range(dim):
-            sums[i] += np.int32(rows[a, i])
-        which += 1
+    kept, dim, begin = np.int64(count), len(sums), 0
+    while begin < kept:
+        stop = min(begin + _AHEAD, kept)
+        asked = np.int32(0)
+        for which in range(begin, stop):
+            asked += rows[found[which], 0]
+        found[kept] = np.uint64(asked)  # else the compiler sees that nobody wants to know
+        which = begin
+        while which + 4 <= stop:
+            a, b, c, d = found[which], found[which + 1], found[which + 2], found[which + 3]
+            for i in range(dim):
+                sums[i] += np.int32(rows[a, i]) + np.int32(rows[b, i]) + np.int32(rows[c, i]) + np.int32(rows[d, i])
+            which += 4
+        while which < stop:
+            a = found[which]
+            for i in range(dim):
+                sums[i] += np.int32(rows[a, i])
+            which += 1
+        begin = stop
     return kept
 
 
@@ -293,7 +301,7 @@ def _predict(data, offsets, tables, model, k):
     words = 1 << _KEPT_BITS
     keys, known = np.zeros((words, 3), np.uint64), np.zeros(words, np.int32)
     kept, sums = np.empty((words, dim), np.int32), np.zeros(dim, np.int32)
-    hashes, spare, found = np.empty(_BATCH, np.uint32), np.empty(_SPARE, np.uint32), np.empty(_BATCH, np.uint64)
+    hashes, spare, found = np.empty(_BATCH, np.uint32), np.empty(_SPARE, np.uint32), np.empty(_BATCH + 1, np.uint64)
     work = Work(hashes, spare, found, sums, keys, known, kept)
     total = np.zeros(dim, np.int64)
     nodes, logits = np.empty(len(model.tree), np.float32), np.empty(names, np.float32)
