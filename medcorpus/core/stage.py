@@ -123,7 +123,7 @@ class Stage:
         """Load models and kernels. Called once in the process that runs the stage, before any batch."""
 
     def warm(self) -> None:
-        """Run, after `open`, the kernels that it leaves to later. Called where they are compiled, before any work."""
+        """Run the kernels that `open` leaves to later, without it. Called where they are compiled, before any work."""
 
     def close(self) -> None:
         """Release what `open` took."""

@@ -6,18 +6,23 @@ would compile the same ones at the same time, and nobody would know why nothing 
 
 import multiprocessing as mp
 import os
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from medcorpus.core import light
 from medcorpus.core.log import event
+from medcorpus.core.stage import Stage
 from medcorpus.engine.plan import Step
 
 
 def compile_kernels(steps: Iterable[Step]) -> None:
-    """Open every stage among `steps` that compiles and has not been opened on this machine, each in a process.
+    """Open every stage among `steps` that compiles and has not been opened on this machine, each in a process, and
+    what it leaves to later in another.
 
     What a stage cannot find (a model) is not told here: the worker that opens it next will tell.
     """
@@ -27,26 +32,45 @@ def compile_kernels(steps: Iterable[Step]) -> None:
     started = time.monotonic()
     event(f"compiling the kernels of {', '.join(reversed(todo))}: some 10 seconds, once on this machine")
     context = mp.get_context("spawn")
-    waiting = list(todo.values())
-    running: list[SpawnProcess] = []
+    waiting = [(step, _warm) for step in todo.values() if step.cls.warm is not Stage.warm]
+    waiting += [(step, _open) for step in todo.values()]
+    running: list[tuple[Step, SpawnProcess]] = []
+    failed = set()
     while waiting or running:
         while waiting and len(running) < _cores():
-            running.append(context.Process(target=_open, args=(waiting.pop(),)))
-            running[-1].start()
-        wait([process.sentinel for process in running])
-        running = [process for process in running if process.is_alive()]
+            step, run = waiting.pop()
+            running.append((step, context.Process(target=run, args=(step,))))
+            running[-1][1].start()
+        wait([process.sentinel for _, process in running])
+        failed |= {step.cls.name for step, process in running if process.exitcode}
+        running = [(step, process) for step, process in running if process.exitcode is None]
+    for name in todo.keys() - failed:
+        _mark(todo[name]).touch()
     event(f"kernels compiled in {time.monotonic() - started:.0f} s")
 
 
 def _open(step: Step) -> None:
-    try:
+    with _quietly():
         stage = step.build()
         stage.open()
-        stage.warm()
         stage.close()
+
+
+def _warm(step: Step) -> None:
+    with _quietly():
+        step.build().warm()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """A compiling process: what goes wrong in it shows in its exit code only."""
+    light.starting()
+    light.arrow()
+    light.kernels()
+    try:
+        yield
     except Exception:
-        return
-    _mark(step).touch()
+        sys.exit(1)
 
 
 def _mark(step: Step) -> Path:

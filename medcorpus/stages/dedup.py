@@ -36,7 +36,7 @@ import pyarrow.compute as pc
 from pydantic import BeforeValidator, Field
 
 from medcorpus.core.params import Params, fill, place
-from medcorpus.core.schema import LARGE, RECORD, with_columns
+from medcorpus.core.schema import LARGE, with_columns
 from medcorpus.core.stage import Gather, Reason, Resources
 
 _FIELDS = (
@@ -108,10 +108,10 @@ class Dedup(Gather):
         band_keys(found.values, found.offsets, self._cut())
 
     def warm(self) -> None:
-        """Join families of a few rows, which one worker of all will do."""
-        rows = [{"id": f"{number:032x}", "kind": "text", "text": "the same few words " * 3} for number in range(3)]
-        stage = Dedup(DedupParams(threshold=self.params.threshold), self.context)  # no index of anybody's is touched
-        stage.resolve([stage.emit(iter([pa.RecordBatch.from_pylist(rows, schema=RECORD)]))])
+        """Join families, which one worker of all will do."""
+        from medcorpus.text.families import warm
+
+        warm()
 
     @classmethod
     def figures(cls) -> list[dict[str, str]]:

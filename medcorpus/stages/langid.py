@@ -177,6 +177,13 @@ class Langid(Map):
         kin = [f"{one.family}/{one.branch}" if (one := registry().get(code)) else code for code in codes]
         self._kin = np.unique(kin, return_inverse=True)[1]
 
+    def warm(self) -> None:
+        """What is asked only of long texts, and of those that the model does not know."""
+        from medcorpus.text.lid.line import scripts
+        from medcorpus.text.pieces import pieces
+
+        scripts(pieces(pa.array(["warm"]), 1, 1)[0])
+
     def _check_labels(self, model: "Model", codes: list[str]) -> None:
         """Refuse a model none of whose labels is a language; tell of those that we do not know, which become `und`."""
         unknown = [

@@ -68,6 +68,11 @@ class Families:
 
     def join(self, keys: np.ndarray, rows: np.ndarray) -> None:
         """Verify and unite rows of equal `keys` (uint64, sorted). `rows` names them, in any order within a key."""
+        same = keys[1:] == keys[:-1]
+        shared = np.append(same, False) | np.insert(same, 0, False) if len(keys) else same
+        keys, rows = keys[shared], rows[shared]
+        order = np.lexsort((rows, keys))
+        keys, rows = keys[order], rows[order]
         _join(
             keys, rows, self.parent, self.against, self.threshold, self.guard, self.documents.fixed,
             *self.documents.arrays(),
@@ -101,6 +106,17 @@ class Survivors:
     def told(self) -> np.ndarray:
         """Rows of which there is something to say."""
         return np.flatnonzero((self.size > 1) | (self.against >= 0))
+
+
+def warm() -> None:
+    """Compile, or load, what joins families: two rows that say the same are one."""
+    hashes = [np.ones(2, np.uint64) for _ in range(8)]
+    rows = Documents(
+        np.ones((2, 2), np.uint64), *hashes, counts=np.ones(2, np.int64), fixed=np.zeros(2, np.bool_)
+    )  # fmt: skip
+    families = Families(rows, 0.5)
+    families.join(np.ones(2, np.uint64), np.arange(2))
+    families.survivors()
 
 
 def merged(
@@ -253,12 +269,12 @@ def _join(
         while last < len(keys) and keys[last] == keys[first]:
             last += 1
         if last - first > 1:
-            left = np.sort(rows[first:last])
+            left = rows[first:last].copy()
             size = len(left)
             for _ in range(MOST_LEADERS):
                 if size < 2:
                     break
-                leader, noted, stays = left[0], False, 0
+                leader, noted, stays = left[0], np.bool_(False), 0  # no literal: see `shingles`
                 stamp += np.uint64(1)
                 for at in range(1, size):
                     row = left[at]
@@ -302,7 +318,7 @@ def _visit(
         left = rows[first:last].copy()
         size = len(left)
         while size > 1:
-            kept, noted, stays = left[0], False, 0
+            kept, noted, stays = left[0], np.bool_(False), 0
             stamp += np.uint64(1)
             for at in range(1, size):
                 row = left[at]

@@ -20,7 +20,7 @@ than one inside. `edges` is a hash of the first and the last four tokens of such
 Every hash is made from a seed and SCHEME; who compares hashes has to compare those first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -29,8 +29,7 @@ import pyarrow.compute as pc
 from numba import njit
 
 from medcorpus.text.buffers import buffers, contiguous
-from medcorpus.text.nfc import not_nfc
-from medcorpus.text.tokens import mix, tables, tokens
+from medcorpus.text.tokens import NOT_NFC, mix, tables, tokens
 
 SCHEME = 1
 """Bumped when a text gives other hashes than before."""
@@ -79,25 +78,42 @@ def shingles(array: pa.Array | pa.ChunkedArray, width: int = 5, seed: int = 1) -
     if width < 1:
         raise ValueError(f"a shingle needs a token, not {width}")
     array = contiguous(array)
+    made, doubtful, _ = _walked(array, width, seed, _units(seed))
+    if not doubtful.any():
+        return made
+    composed = pc.utf8_normalize(array.filter(pa.array(doubtful)), form="NFC")
+    return _inserted(made, np.flatnonzero(doubtful), _walked(composed, width, seed, _units(seed))[0])
+
+
+def _walked(array: pa.Array, width: int, seed: int, units: np.ndarray) -> tuple[Shingles, np.ndarray, np.ndarray]:
+    """(shingles, rows to be composed first, which are left empty, the first token of each row)."""
     data, offsets, _ = buffers(array)
-    doubtful = not_nfc(data, offsets)
-    instead = np.where(doubtful, np.cumsum(doubtful) - 1, -1)
-    composed, composed_offsets, _ = buffers(pc.utf8_normalize(array.filter(pa.array(doubtful)), form="NFC"))
-    made = _walk(
-        data, offsets, instead, composed, composed_offsets, tables(), np.int64(width), np.uint64(seed), _units(seed)
-    )
-    return Shingles(*made)
+    values, starts, said = _walk(data, offsets, tables(), np.int64(width), np.uint64(seed), units)
+    found = Shingles(values, starts, said[:2].T, *said[2:6], said[6].astype(np.int32))
+    return found, said[7] != 0, said[8]
+
+
+def _inserted(made: Shingles, rows: np.ndarray, more: Shingles) -> Shingles:
+    """`made` with `more` in those of its rows, which are empty."""
+    counts, added = np.diff(made.offsets), np.diff(more.offsets)
+    values = np.insert(made.values, np.repeat(made.offsets[rows], added), more.values)
+    counts[rows] = added
+    for name in ("whole", "strengths", "numbers", "words", "edges", "tokens"):
+        getattr(made, name)[rows] = getattr(more, name)
+    return replace(made, values=values, offsets=np.concatenate([[0], np.cumsum(counts)]))
 
 
 @cache
 def _units(seed: int) -> np.ndarray:
     """Hashes of the first token of each unit, sorted."""
-    texts = pa.array([f"{unit} ." for unit in UNITS.split()])
-    data, offsets, _ = buffers(pc.utf8_normalize(texts, form="NFC"))
-    found = _first_tokens(data, offsets, tables(), np.uint64(seed))
-    found = np.unique(found[found != 0])
-    found.flags.writeable = False
-    return found
+    texts = pc.utf8_normalize(pa.array([f"{unit} ." for unit in UNITS.split()]), form="NFC")
+    _, _, firsts = _walked(texts, 1, seed, _read_only(np.zeros(0, np.uint64)))
+    return _read_only(np.unique(firsts[firsts != 0]))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
 
 
 @njit(inline="always")
@@ -113,68 +129,56 @@ def _holds(sorted_values, value):
 
 
 @njit(cache=True, nogil=True)
-def _first_tokens(data, offsets, tables, seed):
-    out = np.zeros(len(offsets) - 1, np.uint64)
-    longest = (offsets[1:] - offsets[:-1]).max()
-    hashes, marks = np.empty(longest, np.uint64), np.empty(longest, np.uint8)
-    for row in range(len(out)):
-        if tokens(data, offsets[row], offsets[row + 1], tables, seed, hashes, marks):
-            out[row] = hashes[0]
-    return out
+def _walk(data, offsets, tables, width, seed, units):
+    """(values, offsets, uint64[9, n]: the rest of `Shingles`, whether a row has to be composed first, its first token).
 
-
-@njit(cache=True, nogil=True)
-def _walk(data, offsets, instead, composed, composed_offsets, tables, width, seed, units):
-    """See `Shingles`. Row i is taken from `composed` where `instead` tells its place there, not -1.
-
-    Tokens first, then what is made of them: short loops, which the compiler does well.
+    Tokens first, then what is made of them: short loops, which the compiler does well. One array for all that is told
+    of a row, and loops where a slice could be copied: numba takes a second to compile what could go wrong there.
     """
     rows = len(offsets) - 1
-    whole = np.zeros((rows, 2), np.uint64)
-    strengths = np.zeros(rows, np.uint64)
-    numbers = np.zeros(rows, np.uint64)
-    words = np.zeros(rows, np.uint64)
-    edges = np.zeros(rows, np.uint64)
-    counts = np.zeros(rows, np.int32)
+    said = np.zeros((9, rows), np.uint64)
     starts = np.zeros(rows + 1, np.int64)
     values = np.empty(1024 + (offsets[rows] - offsets[0]) // 4, np.uint32)
     hashes = np.empty(4096, np.uint64)
     marks = np.empty(4096, np.uint8)
     seen = np.zeros(1 << 12, np.uint64)  # open addressing: number of the row in the upper half, shingle in the lower
-    put = 0
+    put = np.int64(0)  # of the type that it will have: for a literal callees are compiled once more
     for row in range(rows):
-        source, at, end = data, offsets[row], offsets[row + 1]
-        if instead[row] >= 0:
-            source, at, end = composed, composed_offsets[instead[row]], composed_offsets[instead[row] + 1]
+        starts[row + 1] = put
+        at, end = offsets[row], offsets[row + 1]
         most = end - at + 1  # a token is a byte at least
         if most > len(hashes):
             hashes = np.empty(2 * most, np.uint64)
             marks = np.empty(2 * most, np.uint8)
-        count = tokens(source, at, end, tables, seed, hashes, marks)
-        counts[row] = count
+        count = tokens(data, at, end, tables, seed, hashes, marks)
+        if count == NOT_NFC:
+            said[7, row] = 1
+            continue
+        said[6, row] = count
         if count:
-            one, two = _whole(hashes, count, seed)
+            said[0, row], said[1, row] = _whole(hashes, count, seed)
+            said[8, row] = hashes[0]
         else:
-            one, two = _bytes(source, at, end, seed)
-        whole[row, 0], whole[row, 1] = one, two
-        strengths[row], numbers[row], words[row] = _figures(hashes, marks, count, seed, units)
+            said[0, row], said[1, row] = _bytes(data, at, end, seed)
+        said[2, row], said[3, row], said[4, row] = _figures(hashes, marks, count, seed, units)
         if _EDGE < count < SHORT:
             edge = seed
             for place in range(_EDGE):
                 edge = (edge ^ hashes[place]) * _MULTIPLY
             for place in range(_EDGE):
                 edge = (edge ^ hashes[count - 1 - place]) * _MULTIPLY
-            edges[row] = mix(edge)
+            said[5, row] = mix(edge)
         if count > width:  # else compared whole
             if put + count > len(values):
                 grown = np.empty(2 * len(values) + count, np.uint32)
-                grown[:put] = values[:put]
+                for place in range(put):
+                    grown[place] = values[place]
                 values = grown
             if 2 * count > len(seen):
                 seen = np.zeros(4 * len(seen) if 4 * len(seen) > 2 * count else _power(2 * count), np.uint64)
             put = _distinct(hashes, count, width, seed, np.uint64(row + 1), seen, values, put)
-        starts[row + 1] = put
-    return values[:put].copy(), starts, whole, strengths, numbers, words, edges, counts
+            starts[row + 1] = put
+    return values[:put].copy(), starts, said
 
 
 @njit(nogil=True)

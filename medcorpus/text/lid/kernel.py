@@ -58,13 +58,21 @@ class Work(NamedTuple):
 
 def predict(texts: pa.Array | pa.ChunkedArray, model: Weights, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The best `k` labels of each row, as `model.Model.predict_array` returns them."""
-    data, offsets, _ = buffers(texts)
-    labels, scores, doubtful = _predict(data, offsets, tables(), model, k)
+    labels, scores, doubtful = _predicted(texts, model, k)
     rows = np.flatnonzero(doubtful)
     if len(rows):
-        data, offsets, _ = buffers(composed(texts, rows))
-        labels[rows], scores[rows], _ = _predict(data, offsets, tables(), model, k)
+        labels[rows], scores[rows], _ = _predicted(composed(texts, rows), model, k)
     return labels, scores
+
+
+def _predicted(texts: pa.Array | pa.ChunkedArray, model: Weights, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(labels, scores, rows that have to be composed first)."""
+    data, offsets, _ = buffers(texts)
+    rows = len(offsets) - 1
+    labels, scores = np.full((rows, k), NOTHING_KNOWN, np.int32), np.zeros((rows, k), np.float32)
+    doubtful = np.zeros(rows, np.bool_)
+    _predict(data, offsets, tables(), model, labels, scores, doubtful)
+    return labels, scores, doubtful
 
 
 @njit(cache=True, nogil=True)
@@ -223,7 +231,8 @@ def _words(text, end, model, work, total):
     slots, starts, spelt = model.slots, model.starts, model.spelt
     hashes, spare, found, sums = work.hashes, work.spare, work.found, work.sums
     keys, known, kept = work.keys, work.known, work.kept
-    count, at, pending = 0, 0, 0
+    zero = np.int64(0)  # of the type of what it becomes: for literals callees are compiled again
+    count, at, pending = zero, zero, zero
     while at < end:
         first, second, third = _load(text, at), np.uint64(0), np.uint64(0)
         mask = _until_space(first)
@@ -257,7 +266,7 @@ def _words(text, end, model, work, total):
                 fresh = False
                 if known[slot] < 0:
                     size, _ = _word(
-                        text, at, stop, minn, maxn, spare, 0,
+                        text, at, stop, minn, maxn, spare, zero,
                         rows, index, bucket, shift, reciprocal, found, sums, total,
                     )  # fmt: skip
                     sums[:] = 0
@@ -292,11 +301,9 @@ def _words(text, end, model, work, total):
 
 
 @njit(cache=True, nogil=True)
-def _predict(data, offsets, tables, model, k):
-    """(labels, scores, rows that have to be composed first)."""
+def _predict(data, offsets, tables, model, labels, scores, doubtful):
+    """Fills `labels`, `scores`, and `doubtful`: rows that have to be composed first."""
     rows, dim, names = len(offsets) - 1, model.rows.shape[1], model.output.shape[1]
-    labels, scores = np.full((rows, k), NOTHING_KNOWN, np.int32), np.zeros((rows, k), np.float32)
-    doubtful = np.zeros(rows, np.bool_)
     text, scratch = np.empty(0, np.uint8), np.empty(0, np.uint8)
     words = 1 << _KEPT_BITS
     keys, known = np.zeros((words, 3), np.uint64), np.zeros(words, np.int32)
@@ -323,7 +330,7 @@ def _predict(data, offsets, tables, model, k):
             labels[row, 0], scores[row, 0] = NO_LETTERS, 1
             continue
         allowed = model.gate[script]
-        if not allowed.any():
+        if not model.known[script]:
             continue
         text[size] = _SPACE
         total[:] = 0
@@ -334,7 +341,6 @@ def _predict(data, offsets, tables, model, k):
             else:
                 _softmax(total, count, model, allowed, logits)
             _best(logits, labels[row], scores[row], floor)
-    return labels, scores, doubtful
 
 
 @njit(cache=True, nogil=True)
@@ -349,8 +355,9 @@ def _softmax(total, count, model, allowed, logits):
     for which in range(len(logits)):
         if not allowed[which]:
             logits[which] = -_NEVER
-    top = logits.max()
-    whole = 0.0
+    top, whole = -_NEVER, 0.0
+    for which in range(len(logits)):
+        top = max(top, logits[which])
     for which in range(len(logits)):
         below = logits[which] - top
         logits[which] = np.exp(below) if below > -_FAR else 0

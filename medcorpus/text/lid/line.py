@@ -147,7 +147,10 @@ def _dominant(counts, simplified, traditional):
     counts[0] = 0
     counts[_HANI] += kana
     counts[_KANA] = 0
-    best = counts.argmax()
+    best = 0
+    for script in range(len(counts)):
+        if counts[script] > counts[best]:
+            best = script
     if counts[best] == 0:
         return 0
     if best != _HANI:
@@ -326,16 +329,26 @@ def _tokens(data, begin, end, tables, out, clean):
 def line(data, begin, end, tables, out, scratch):
     """`normal.normalise` of data[begin:end] into `out`: (size, whether it has letters, script).
 
-    The size is NOT_NFC when the text has to be composed first. Both arrays take at least `room(end - begin)`.
+    The size is NOT_NFC when the text has to be composed first. Both arrays take at least `room(end - begin)`. The text
+    is copied before it is looked at: what is read is of the same type each time, and compiled once (data may not be
+    written to, which is a type of its own).
     """
-    size, letters, script = _tokens(data, begin, end, tables, out, False)
+    _copy(data, begin, end, scratch)
+    size, letters, script = _tokens(scratch, np.int64(0), end - begin, tables, out, np.bool_(False))
     if size != _ADDRESS:
         return size, letters, script
-    size = _lowered(data, begin, end, tables, scratch)
+    _copy(data, begin, end, out)
+    size = _lowered(out, np.int64(0), end - begin, tables, scratch)
     if size == NOT_NFC:
         return size, False, 0
     blank_addresses(scratch, size)
-    return _tokens(scratch, 0, size, tables, out, True)
+    return _tokens(scratch, np.int64(0), size, tables, out, np.bool_(True))
+
+
+@njit(cache=True, nogil=True)
+def _copy(data, begin, end, out):
+    for at in range(begin, end):
+        out[at - begin] = data[at]
 
 
 @njit(cache=True, nogil=True)

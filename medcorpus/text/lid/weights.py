@@ -30,6 +30,7 @@ class Weights(NamedTuple):
     scale: float
     output: np.ndarray  # float32, (dim, labels), or (dim, inner nodes) with a tree
     gate: np.ndarray  # bool (SCRIPTS, labels): which labels may be said of a text in that script; none: it is unknown
+    known: np.ndarray  # bool (SCRIPTS): whether any label may be
     tree: np.ndarray  # int32 (nodes, 2) of children; none for a plain softmax
     order: np.ndarray  # int32: leaf of the tree -> label
     end_of_line: int  # row, -1: none
@@ -57,6 +58,7 @@ def weights(model: FastTextFile, labels: tuple[str, ...], normalised: bool) -> W
     scale = max(scale, 1e-9) / 32767
     order = [model.labels.index(label) for label in labels]
     tree = np.zeros((0, 2), np.int32) if model.tree is None else model.tree
+    allowing = gate(labels) if normalised else np.ones((1, len(labels)), np.bool_)
     made = Weights(
         normalised,
         minn,
@@ -68,7 +70,8 @@ def weights(model: FastTextFile, labels: tuple[str, ...], normalised: bool) -> W
         _aligned(model.rows, scale),
         scale,
         np.ascontiguousarray((model.output[order] if model.tree is None else model.output).T),
-        gate(labels) if normalised else np.ones((1, len(labels)), np.bool_),
+        allowing,
+        allowing.any(axis=1),
         tree,
         np.argsort(order).astype(np.int32),
         model.words.index(_END_OF_LINE) if _END_OF_LINE in model.words else -1,
