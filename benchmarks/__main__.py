@@ -29,6 +29,10 @@ from benchmarks import corpus, environments, kernels
 from benchmarks.measure import Run, run
 from benchmarks.table import Row, markdown
 
+SHORT = 20
+"""Seconds. A command that takes less is run twice and the second time counts: after minutes of others its libraries are
+out of the file cache, and reading them again is a tenth of such a run and nothing to a long one."""
+
 HERE = Path(__file__).parent
 SCRIPTS = HERE / "peers"
 MEDCORPUS = [sys.executable, "-m", "medcorpus"]
@@ -82,7 +86,12 @@ class Bench:
             for name, command in contenders.items():
                 folder = self.fresh()
                 command = [part.replace("OUT", str(folder / "out")) for part in command]
-                runs[name].append(run(command, folder, {"CORPUS": str(data), "HF_HUB_OFFLINE": "1"}))
+                env = {"CORPUS": str(data), "HF_HUB_OFFLINE": "1"}
+                runs[name].append(run(command, folder, env))
+                if runs[name][-1].seconds < SHORT:
+                    shutil.rmtree(folder)
+                    folder.mkdir()
+                    runs[name][-1] = run(command, folder, env)
                 print(f"{work}: {name}: {runs[name][-1].seconds:.1f} s", file=sys.stderr)
         ours = statistics.median(one.seconds for one in next(iter(runs.values())))
         size = self.make(0, data)

@@ -5,7 +5,17 @@ In CI the examples are the same every time; elsewhere they are new ones, which i
 
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("medcorpus", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("medcorpus")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile every kernel once, before processes of tests, and those that they start, do it side by side."""
+    if not hasattr(session.config, "workerinput"):  # not one of the processes of xdist
+        from medcorpus.cli.doctor import kernels
+
+        kernels()

@@ -69,6 +69,11 @@ def _packages() -> Iterator[Finding]:
 
 def _kernels() -> Iterator[Finding]:
     """Compile what is not yet: the first run then need not."""
+    yield Finding("ok", "kernels", f"{', '.join(kernels())}: in {os.environ['NUMBA_CACHE_DIR']}")
+
+
+def kernels() -> list[str]:
+    """Compile the kernels of all stages where that has not been done; those stages."""
     from medcorpus.core.stage import Context, load
     from medcorpus.engine.plan import Step
     from medcorpus.engine.warm import compile_kernels
@@ -76,7 +81,7 @@ def _kernels() -> Iterator[Finding]:
 
     steps = [Step(name, path, {}, Context(name)) for name, (path, _) in STAGES.items() if load(path).compiles]
     compile_kernels(steps)
-    yield Finding("ok", "kernels", f"{', '.join(step.id for step in steps)}: in {os.environ['NUMBA_CACHE_DIR']}")
+    return [step.id for step in steps]
 
 
 def _model() -> Iterator[Finding]:

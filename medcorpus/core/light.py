@@ -7,6 +7,7 @@ command line and its workers: in somebody's notebook pyarrow goes on knowing pan
 """
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,12 @@ def kernels() -> None:
 
 
 def starting() -> None:
-    """Do not look for garbage while a process starts: imports make many objects, and none of them goes."""
+    """Do not look for garbage while a process starts: imports make many objects, and none of them goes.
+
+    Nor start threads for linear algebra, of which there is none here: they wait for work by spinning.
+    """
     gc.disable()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def started() -> None:

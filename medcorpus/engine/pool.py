@@ -1,4 +1,4 @@
-"""Worker processes: start, hand out tasks, hear progress, survive their deaths.
+"""Worker processes: spawn, hand out tasks, hear progress, survive their deaths.
 
 Each worker holds one end of a lifeline pipe; when the driver dies, however it dies, the pipe closes
 and the worker leaves. A worker that dies (out of memory, a crash in native code) fails only the tasks it
@@ -20,7 +20,6 @@ from typing import Any
 
 from medcorpus.core import light
 from medcorpus.core.errors import MedcorpusError, PartitionError, Retryable
-from medcorpus.engine import forks
 from medcorpus.engine.worker import Result, Task, Worker
 
 _REPORT_EVERY = 0.2  # seconds between two progress messages of a task
@@ -44,9 +43,11 @@ class Pool:
     def __init__(self, root: str, size: int, early: "Early | None" = None):
         self.size = max(1, size)
         self._root = root
-        self._early = early
-        self._lifeline = early.lifeline if early else mp.Pipe(duplex=False)
-        self._workers: list[_Process] = []
+        self._context = mp.get_context("spawn")
+        self._lifeline = early.lifeline if early else self._context.Pipe(duplex=False)
+        self._workers: list[_Process] = early.workers[: self.size] if early else []
+        for worker in early.workers[self.size :] if early else ():
+            worker.process.terminate()
 
     def run(self, tasks: Sequence[Task], io: bool = False) -> Iterator[Heard]:
         """Do all tasks, in any order; yields what is heard. With `io`, one process takes them all."""
@@ -65,21 +66,12 @@ class Pool:
                     yield from self._bury(worker, todo, tried)
 
     def _idle(self, wanted: int) -> list["_Process"]:
-        self._take_over()
         idle = [worker for worker in self._workers if not worker.busy]
         while len(idle) < wanted and len(self._workers) < self.size:
-            worker = _Process(forks.context(), self._lifeline[0])
+            worker = _Process(self._context, self._lifeline[0])
             self._workers.append(worker)
             idle.append(worker)
         return idle[:wanted]
-
-    def _take_over(self) -> None:
-        """Have the workers that were started early, as many as are wanted."""
-        early, self._early = self._early, None
-        workers = early.ready() if early else []
-        self._workers += workers[: self.size]
-        for worker in workers[self.size :]:
-            worker.process.terminate()
 
     def _listen(self, worker: "_Process", todo: deque[list[Task]], tried: set[str]) -> Iterator[Heard]:
         try:
@@ -119,7 +111,6 @@ class Pool:
 
     def close(self) -> None:
         """Stop every worker, busy or not. What they published stays."""
-        self._take_over()
         for worker in self._workers:
             worker.process.terminate()
         for worker in self._workers:
@@ -140,28 +131,17 @@ class Early:
     """
 
     def __init__(self, size: int):
-        self.lifeline = mp.Pipe(duplex=False)
-        self._workers: list[_Process] = []
-        context = forks.context()
-        self._thread = threading.Thread(target=self._start, args=(context, size), daemon=True)  # forking waits for it
-        self._thread.start()
-
-    def _start(self, context: Any, size: int) -> None:
-        for _ in range(size):
-            self._workers.append(_Process(context, self.lifeline[0]))
-
-    def ready(self) -> list["_Process"]:
-        """The workers, started by now."""
-        self._thread.join()
-        return self._workers
+        context = mp.get_context("spawn")
+        self.lifeline = context.Pipe(duplex=False)
+        self.workers = [_Process(context, self.lifeline[0], kernels=True) for _ in range(size)]
 
 
 class _Process:
     """One worker process as the driver sees it."""
 
-    def __init__(self, context: Any, lifeline: Connection):
+    def __init__(self, context: Any, lifeline: Connection, kernels: bool = False):
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_main, args=(theirs, lifeline), daemon=True)
+        self.process = context.Process(target=_main, args=(theirs, lifeline, kernels), daemon=True)
         self.process.start()
         theirs.close()
         self.busy: dict[str, Task] = {}
@@ -171,12 +151,14 @@ class _Process:
         self.pipe.send((root, tasks))
 
 
-def _main(pipe: Connection, lifeline: Connection) -> None:
+def _main(pipe: Connection, lifeline: Connection, kernels: bool) -> None:
     """A worker's life: take tasks until told to stop. Ctrl-C is the driver's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     light.starting()
     light.arrow()
+    if kernels:
+        light.kernels()
     worker: Worker | None = None
     lock = threading.Lock()
 

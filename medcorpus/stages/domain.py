@@ -74,6 +74,7 @@ class Domain(Map):
     """Writes the figures about medicine; `select` drops."""
 
     name, version, Params = "domain", 1, DomainParams
+    compiles = True
     resources = Resources(memory_mb=400)
     reads = ("text", "language")
     writes = (
@@ -128,6 +129,12 @@ class Domain(Map):
                 raise RecipeError(f"domain: the list {path.name} is named after no language: {error}") from None
             self._mine[code] = term_lists.extended(code, term_lists.read(path))
         domain_model.logits(pa.array([""]), self._loaded)
+
+    def warm(self) -> None:
+        """Count terms, which waits until a language is met."""
+        from medcorpus.text.terms import count, index
+
+        count(pa.array(["warm"]), index([["warm"]]))
 
     def _index(self, language: str) -> Any:
         from medcorpus.text import term_lists
