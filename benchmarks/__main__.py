@@ -75,9 +75,10 @@ class Bench:
 
     def peer(self, name: str, *command: object) -> tuple[str, list[str]] | None:
         """(what is run, command) in a peer's environment; None when it is not installed."""
-        if self.given.only_us or not environments.python(name).exists():
+        installed = None if self.given.only_us else environments.version(name)
+        if installed is None:
             return None
-        return environments.version(name), [str(environments.python(name)), *map(str, command)]
+        return installed, [str(environments.python(name)), *map(str, command)]
 
     def compare(self, work: str, contenders: dict[str, list[str]], data: Path, bars: dict[str, float]) -> None:
         """Run everybody in turn and note a row each; the first is ours."""
@@ -153,7 +154,8 @@ class Bench:
     def pipeline(self) -> None:
         self.compare("whole text pipeline", {"medcorpus": self.ours("pipeline", self.corpus)}, self.corpus, {})
         works = ("near-duplicate removal", "quality rules", "language identification, lid.176.ftz")
-        stages = [row for row in self.rows if row.who.startswith("datatrove") and row.work in works]
+        earlier = json.loads((self.out / "results.json").read_text())["rows"]
+        stages = [row for row in (Row(**row) for row in earlier) if row.who.startswith("datatrove") and row.work in works]
         if len(stages) == len(works):
             total = sum(row.median for row in stages)
             ours = self.rows[-1].median
@@ -229,7 +231,7 @@ def main() -> None:
         for name in ROWS:
             if not given.rows or name in given.rows:
                 getattr(bench, name)()
-        made = _kept(out / "results.json", bench)
+                made = _kept(out / "results.json", bench)  # after each: the next one may break
         machine = made["machine"]
         shown = "\n\n".join([markdown(machine, [Row(**row) for row in made["rows"]]), *made["said"].values()])
         print(shown)

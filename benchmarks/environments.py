@@ -26,12 +26,14 @@ def python(peer: str) -> Path:
     return FOLDER / peer / "bin" / "python"
 
 
-def version(peer: str) -> str:
-    """`datatrove 0.10.1` as it is installed."""
+def version(peer: str) -> str | None:
+    """`datatrove 0.10.1` as it is installed; None when the environment is not there, or lacks it."""
+    if not python(peer).exists():
+        return None
     name = PEERS[peer][0].partition("==")[0].partition("[")[0]
     code = f"from importlib.metadata import version; print(version({name!r}))"
-    done = subprocess.run([python(peer), "-c", code], capture_output=True, text=True, check=True)
-    return f"{name} {done.stdout.strip()}"
+    done = subprocess.run([python(peer), "-c", code], capture_output=True, text=True)
+    return f"{name} {done.stdout.strip()}" if done.returncode == 0 else None
 
 
 def lid176() -> Path | None:
