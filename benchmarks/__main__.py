@@ -154,8 +154,8 @@ class Bench:
     def pipeline(self) -> None:
         self.compare("whole text pipeline", {"medcorpus": self.ours("pipeline", self.corpus)}, self.corpus, {})
         works = ("near-duplicate removal", "quality rules", "language identification, lid.176.ftz")
-        earlier = json.loads((self.out / "results.json").read_text())["rows"]
-        stages = [row for row in (Row(**row) for row in earlier) if row.who.startswith("datatrove") and row.work in works]
+        earlier = [Row(**row) for row in _earlier(self.out / "results.json")["rows"]]
+        stages = [row for row in earlier if row.who.startswith("datatrove") and row.work in works]
         if len(stages) == len(works):
             total = sum(row.median for row in stages)
             ours = self.rows[-1].median
@@ -241,7 +241,7 @@ def main() -> None:
 
 def _kept(path: Path, bench: Bench) -> dict[str, Any]:
     """What `bench` found, with the rows of an earlier call that it did not run again; written to `path`."""
-    before = json.loads(path.read_text()) if path.exists() else {"rows": [], "said": {}}
+    before = _earlier(path)
     works = {row.work for row in bench.rows}
     rows = [row for row in before["rows"] if row["work"] not in works] + [row._asdict() for row in bench.rows]
     rows.sort(key=lambda row: next((at for at, work in enumerate(ORDER) if row["work"].startswith(work)), len(ORDER)))
@@ -252,6 +252,10 @@ def _kept(path: Path, bench: Bench) -> dict[str, Any]:
     made = {"machine": machine, "rows": rows, "said": before["said"] | bench.said}
     path.write_text(json.dumps(made, indent=1))
     return made
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.exists() else {"rows": [], "said": {}}
 
 
 def _into_readme(shown: str) -> None:
