@@ -30,7 +30,7 @@ def compile_kernels(steps: Iterable[Step]) -> None:
     if not todo:
         return
     started = time.monotonic()
-    event(f"compiling the kernels of {', '.join(reversed(todo))}: some 10 seconds, once on this machine")
+    event(f"compiling the kernels of {', '.join(reversed(todo))}: some 10 seconds each, once on this machine")
     context = mp.get_context("spawn")
     waiting = [(step, _warm) for step in todo.values() if step.cls.warm is not Stage.warm]
     waiting += [(step, _open) for step in todo.values()]
@@ -42,8 +42,9 @@ def compile_kernels(steps: Iterable[Step]) -> None:
             running.append((step, context.Process(target=run, args=(step,))))
             running[-1][1].start()
         wait([process.sentinel for _, process in running])
-        failed |= {step.cls.name for step, process in running if process.exitcode}
-        running = [(step, process) for step, process in running if process.exitcode is None]
+        done = [(step, process) for step, process in running if process.exitcode is not None]
+        failed |= {step.cls.name for step, process in done if process.exitcode}
+        running = [pair for pair in running if pair not in done]
     for name in todo.keys() - failed:
         _mark(todo[name]).touch()
     event(f"kernels compiled in {time.monotonic() - started:.0f} s")

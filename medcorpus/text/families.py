@@ -68,8 +68,9 @@ class Families:
 
     def join(self, keys: np.ndarray, rows: np.ndarray) -> None:
         """Verify and unite rows of equal `keys` (uint64, sorted). `rows` names them, in any order within a key."""
-        same = keys[1:] == keys[:-1]
-        shared = np.append(same, False) | np.insert(same, 0, False) if len(keys) else same
+        same = np.zeros(len(keys) + 1, np.bool_)  # as the key before
+        same[1:-1] = keys[1:] == keys[:-1]
+        shared = same[1:] | same[:-1]
         keys, rows = keys[shared], rows[shared]
         order = np.lexsort((rows, keys))
         keys, rows = keys[order], rows[order]
@@ -109,7 +110,7 @@ class Survivors:
 
 
 def warm() -> None:
-    """Compile, or load, what joins families: two rows that say the same are one."""
+    """Compile, or load, what joins families: two rows that are equal, so that their addresses are never followed."""
     hashes = [np.ones(2, np.uint64) for _ in range(8)]
     rows = Documents(
         np.ones((2, 2), np.uint64), *hashes, counts=np.ones(2, np.int64), fixed=np.zeros(2, np.bool_)
