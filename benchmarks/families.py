@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from benchmarks import environments
 from benchmarks.measure import run
 from benchmarks.oracle import Sets, alike
+from medcorpus.core import overlay
 from medcorpus.core.languages import registry
 
 THRESHOLD, ABOVE, BELOW, LEAST_TOKENS = 0.7, 0.1, 0.2, 5
@@ -141,13 +142,12 @@ def families_of(built: Path, corpus: Path) -> np.ndarray:
     for file in sorted((built / "private/steps").glob("dedup-*/*.arrow")):
         if file.name.startswith(("emit", "resolve")):
             continue
-        with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as stream:
-            for batch in stream:
-                for locator, name in zip(batch["locator"].to_pylist(), batch["dedup_family"].to_pylist(), strict=True):
-                    if name is not None:
-                        part, _, row = locator.rpartition("#row=")
-                        place = start[part] + int(row)
-                        family[place] = first.setdefault(name, place)
+        for batch in overlay.read(pa.memory_map, str(file), ("locator", "dedup_family")):
+            for locator, name in zip(batch["locator"].to_pylist(), batch["dedup_family"].to_pylist(), strict=True):
+                if name is not None:
+                    part, _, row = locator.rpartition("#row=")
+                    place = start[part] + int(row)
+                    family[place] = first.setdefault(name, place)
     return family
 
 

@@ -1,8 +1,13 @@
 """The oracle of the benchmark's agreement against the slow way, and what is said of families."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import exactness, families, oracle
@@ -51,6 +56,18 @@ def test_a_family_without_a_partner_is_a_wrong_merge() -> None:
     assert pairs.tolist() == [[0, 1], [2, 3]]
     said = families.judged(np.array([0, 0, 2, 3, 0]), sets, pairs, which)
     assert (said.pairs, said.found, said.wrong, said.inside) == (2, 1, [4], 3)
+
+
+def test_families_of_a_build_are_read_in_the_order_of_the_corpus(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    text = [" ".join(f"w{number}x{word}" for word in range(40)) for number in range(3)]
+    for part, numbers in (("a", [0, 1, 0]), ("b", [2, 1])):
+        pq.write_table(pa.table({"text": [text[number] for number in numbers]}), corpus / f"{part}.parquet")
+    recipe = Path(families.__file__).parent / "dedup.yaml"
+    command = [sys.executable, "-m", "medcorpus", "build", recipe]
+    subprocess.run(command, check=True, cwd=tmp_path, env=os.environ | {"CORPUS": str(corpus)}, capture_output=True)
+    assert families.families_of(tmp_path / "runs/bench", corpus).tolist() == [0, 1, 0, 3, 1]
 
 
 def test_characters_of_scripts_without_blanks() -> None:
