@@ -1,13 +1,13 @@
 """Train the model we ship that tells medicine from everything else, in all languages at once.
 
-    medcorpus fit domain medcorpus-domain-2.npz --sib SIB_DIR --heldout dev.tsv
+    medcorpus fit domain medcorpus-domain-3.npz --sib SIB_DIR --heldout dev.tsv
 
 SIB-200 (Adelani et al. 2024) gives each sentence of its train files a topic; HEALTH is medicine, the rest is not. As
 its sentences are parallel, whole sentences are held back in all languages at once, so that the curve which weighs in
 the term lists is fitted on what the linear part has not seen; then the linear part is fitted on everything. The terms
 of the lists are examples of their own, so that words which no sentence happened to use count as well; and so are hard
 sentences, written for medcorpus: news of hospitals, doctors' strikes and players' knees, and medicine in the words of
-wards, textbooks and exams. One in two of them is held back likewise, and tells where the curve has to lie.
+wards, textbooks and exams. One in two of them is held back likewise, and says where the curve lies.
 
 Equal input and seed give equal bytes on one machine.
 """
@@ -35,9 +35,8 @@ _HELD_BACK = 5  # one sentence in so many, of each language the same
 _JOINED = (4, 16)
 _TERM_COUNTS = 0.2  # of a sentence: a term of the lists is an example too, with all its spellings
 _HARD = Path(__file__).parents[1] / "models" / "domain-hard-sentences.tsv"
-_HARD_COUNTS = 20.0  # of a sentence; they are few
-_TOWARDS_HARD = 0.2  # how far the curve moves from even odds on SIB-200 to even odds on the hard sentences
-_MOST_SHIFT = 3.0  # of log odds: what was taught by little text is so sure of the hard ones that all would go
+_HARD_COUNTS = 10.0  # of a sentence; they are few
+_HARD_SHARE = 0.3  # of the curve
 _STEPS = 50  # of Newton's method on four numbers
 
 
@@ -136,18 +135,18 @@ def joined(sentences: list[Sentence]) -> list[Sentence]:
 def _curves(model: domain_model.DomainModel, held: list[Sentence], hard: list[Sentence]) -> dict[str, Any]:
     """Coefficients of both logistic curves (see `domain_model.DomainModel.score`), from text `model` has not seen.
 
-    Slopes come from `held`; the offset lies between that of `held` and that of `hard`: the first alone keeps half of
-    the news of hospitals, the second drops textbooks.
+    `hard` weighs _HARD_SHARE: without it half of the news of hospitals is kept, by it alone textbooks are dropped.
     """
     curves = {}
     read, read_hard = _columns(model, held), _columns(model, hard)
-    parts = {name: (read[name], read_hard[name]) for name in ("with_terms", "without")}
     for name in ("with_terms", "without"):
-        (x, y), (hard_x, hard_y) = parts[name]
-        beta = _logistic(x, y)
-        shift = _TOWARDS_HARD * _logistic(np.ones((len(hard_y), 1)), hard_y, hard_x @ beta)[0]
-        beta[-1] += np.clip(shift, -_MOST_SHIFT, _MOST_SHIFT)
-        curves[name] = [round(float(one), 6) for one in beta]
+        parts = (read[name], read_hard[name])
+        x, medical = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        rows = [len(y) for _, y in parts]
+        counts = np.repeat(
+            [share / max(1, n) for share, n in zip((1 - _HARD_SHARE, _HARD_SHARE), rows, strict=True)], rows
+        )
+        curves[name] = [round(float(one), 6) for one in _logistic(x, medical, counts)]
     return curves
 
 
@@ -164,13 +163,13 @@ def _columns(model: domain_model.DomainModel, sentences: list[Sentence]) -> dict
     }
 
 
-def _logistic(x: np.ndarray, y: np.ndarray, given: np.ndarray | float = 0.0) -> np.ndarray:
-    """Logistic regression by Newton's method on top of the log odds `given`, both classes weighing the same: a score
-    of 0.5 is even odds."""
-    weight = np.where(y, 0.5 / max(y.mean(), 1e-9), 0.5 / max(1 - y.mean(), 1e-9))
+def _logistic(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Logistic regression by Newton's method, rows weighed by `counts` and both classes the same: a score of 0.5 is
+    even odds."""
+    weight = len(y) * np.where(y, 0.5 * counts / (counts @ y or 1), 0.5 * counts / (counts @ ~y or 1))
     beta = np.zeros(x.shape[1])
     for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(x @ beta + given, -30, 30)))
+        p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
         slope = x.T @ (weight * (p - y)) + 1e-3 * beta
         bend = (x * (weight * p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(len(beta))
         beta -= np.linalg.solve(bend, slope)

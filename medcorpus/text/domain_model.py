@@ -8,8 +8,9 @@ parts loses the features of the letters concerned.
 
 *Score.* With n features of weights w: z = sum(w) / n * sqrt(min(n, 64)). A mean, so that a book is no surer than a
 page, yet surer than a word. The share of text in medical terms (its root, which tells few from none) and the number
-of different terms, up to 3 because a long text has a few of everything, are weighed in by a logistic curve: `score`.
-Where there is no term list a curve over z alone is used.
+of different terms, up to 2 because a long text has a few of everything, are weighed in by a logistic curve: `score`.
+One term alone may be a word that medicine shares (an operation of the police, a patient driver, the cell of a prison):
+its share counts a fifth. Where there is no term list a curve over z alone is used.
 
 *Training* is logistic regression by AdaGrad (Duchi et al. 2011) with L2, one example at a time in a fixed order: the
 same input gives the same bytes.
@@ -31,8 +32,8 @@ from medcorpus.text.nfc import decode
 from medcorpus.text.terms import classes
 
 BITS = 20
-VERSION = 1
-"""Of the features; a model made for other ones is refused."""
+VERSION = 2
+"""Of features and evidence; a model made for other ones is refused."""
 
 _PRIME, _SEED = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xCBF29CE484222325)
 _BEGINNING, _STEP = np.uint64(0x632BE59BD9B4E019), np.uint64(0xD6E8FEB86659FD93)
@@ -42,6 +43,8 @@ _BLANK, _WORD, _CHAR, _MARK, _SKIP = range(5)
 _FROM, _TO = 3, 7  # letters of a beginning
 _FULL = 64  # features from which a text is as sure as it can be
 _PER_BYTE = 3  # features a byte can give, at most
+_ALONE = 0.2  # of its density: a single term
+_MOST_DENSITY, _MOST_TERMS = 0.25, 2
 
 
 class DomainModel(NamedTuple):
@@ -64,12 +67,13 @@ class DomainModel(NamedTuple):
 
 def evidence(z: np.ndarray, density: np.ndarray, distinct: np.ndarray) -> list[np.ndarray]:
     """What the curve of `score` weighs: columns of n."""
-    return [z, np.sqrt(np.minimum(density, 0.25)), np.log1p(np.minimum(distinct, 3)), np.ones(len(z))]
+    share = np.minimum(density * np.where(distinct > 1, 1, _ALONE), _MOST_DENSITY)
+    return [z, np.sqrt(share), np.log1p(np.minimum(distinct, _MOST_TERMS)), np.ones(len(z))]
 
 
 def shipped_model() -> Path:
     """Path of the model that comes with medcorpus (its card lies beside it)."""
-    return Path(__file__).resolve().parents[1] / "models" / "medcorpus-domain-2.npz"
+    return Path(__file__).resolve().parents[1] / "models" / "medcorpus-domain-3.npz"
 
 
 def save(path: Path, weights: np.ndarray, curve: dict[str, Any]) -> None:

@@ -151,13 +151,7 @@ GENERIC = {
 }
 
 
-DECIDED = pytest.mark.xfail(reason="medcorpus-domain-2 still lets these words decide", strict=True)
-
-
-@pytest.mark.parametrize(
-    "language",
-    [pytest.param(code, marks=DECIDED) if code in ("fra", "spa", "rus") else code for code in GENERIC],
-)
+@pytest.mark.parametrize("language", GENERIC)
 def test_a_word_that_medicine_shares_does_not_decide(stage, language):
     made = stage.apply(records([GENERIC[language]], language=language))
     assert made["domain_terms"].to_pylist()[0] <= 1

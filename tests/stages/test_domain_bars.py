@@ -19,12 +19,16 @@ NEWS = Path(__file__).parents[1] / "data" / "domain_hospital_news.tsv"
 """Written for this test, never trained on: in each of 12 languages five sentences of news that touch hospitals,
 doctors or injuries (0), and five of medicine (1)."""
 
+SHARED_WORDS = NEWS.with_name("domain_shared_words.tsv")
+"""Written for this test, never trained on: 18 sentences in 12 languages of operations, cells, patience and cold that
+are nobody's illness."""
+
 LIMIT = 0.5
 """The default of `min_score`."""
 
 CROSS_FLOORS = {
-    "cases": 0.99, "clinrec": 0.70, "dialogues": 0.99, "exams fr": 0.86, "exams ja": 0.94, "exams ru": 0.75,
-    "exams es": 0.62, "exams xmedbench": 0.66,
+    "cases": 0.99, "clinrec": 0.73, "dialogues": 0.99, "exams fr": 0.87, "exams ja": 0.96, "exams ru": 0.80,
+    "exams es": 0.64, "exams xmedbench": 0.70,
 }  # fmt: skip
 """Share of records that pass the default limit. Exam questions are short; many name neither patient nor organ."""
 
@@ -53,8 +57,16 @@ def test_hospital_news_is_not_medicine(stage):
     for code in np.unique(language):
         print(f"  {code}  {right[language == code].mean():.2f}")
     assert (medical.sum(), (~medical).sum(), len(np.unique(language))) == (60, 60, 12)
-    assert auc(medical, score) >= 0.94
-    assert right.mean() >= 0.77
+    assert auc(medical, score) >= 0.96
+    assert right.mean() >= 0.88
+
+
+def test_words_that_medicine_shares_seldom_decide(stage):
+    sentences = read(SHARED_WORDS)
+    batch = records([one.text for one in sentences], language=[one.language for one in sentences])
+    score, language, _ = scored(stage, batch)
+    print(f"\nwords that medicine shares: kept {sorted(language[score >= LIMIT])} of {len(score)}")
+    assert (score < LIMIT).mean() >= 14 / 18
 
 
 @real
