@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pyarrow as pa
 
+from medcorpus.core import views
+
 ROW = "_row"
 _BASE, _NAMES = b"medcorpus.base", b"medcorpus.columns"
 
@@ -50,26 +52,31 @@ def schema_of(open_: Open, name: str) -> pa.Schema:
     return own if base is None else _whole(own, _below(open_, base, name))
 
 
-def read(open_: Open, name: str, columns: tuple[str, ...] = ()) -> Iterator[pa.RecordBatch]:
-    """Batches of a part; with `columns` only those, and no other is decompressed.
+def read(
+    open_: Open, name: str, columns: tuple[str, ...] = (), as_views: tuple[str, ...] = ()
+) -> Iterator[pa.RecordBatch]:
+    """Batches of a part; with `columns` only those, and no other is decompressed. String columns `as_views` come as
+    `core.views` has them: nothing of them is copied.
 
     Raises FileNotFoundError, and Damaged for one that cannot be read or whose base is gone.
     """
     own = _own(open_, name)
     base = base_of(own, name)
     if base is None:
-        yield from _stream(open_, name, own, columns)
+        for batch in _stream(open_, name, own, columns):
+            yield views.viewed(batch, as_views)
         return
     whole = _whole(own, _below(open_, base, name))
     wanted = [field for field in whole if not columns or field.name in columns]
     if columns:
         wanted.sort(key=lambda field: columns.index(field.name))
     below = tuple(field.name for field in wanted if field.name not in own.names)
-    under = _Rows(name, read(open_, base, below)) if below else None
+    under = _Rows(name, read(open_, base, below, as_views)) if below else None
     mine = tuple(field.name for field in wanted if field.name in own.names)
     metadata = whole.metadata if not columns else None
-    schema = pa.schema(wanted, metadata=metadata)
-    for batch in _stream(open_, name, own, (ROW, *mine)):
+    schema = views.schema(pa.schema(wanted, metadata=metadata), as_views)
+    for part in _stream(open_, name, own, (ROW, *mine)):
+        batch = views.viewed(part, as_views)
         lower = under.take(batch[ROW].to_numpy()) if under else None
         arrays = [batch[field.name] if field.name in own.names else lower[field.name] for field in wanted]  # type: ignore[index]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -146,6 +153,8 @@ class _Rows:
         assert self._batch is not None
         if numbers[-1] - numbers[0] + 1 == len(numbers):
             return self._batch.slice(int(numbers[0]), len(numbers))
+        if pa.string_view() in self._batch.schema.types:
+            return views.take(self._batch, numbers)
         wanted = np.zeros(self._batch.num_rows, np.bool_)
         wanted[numbers] = True
         return self._batch.filter(pa.array(wanted))  # copies runs of rows, where `take` goes row by row

@@ -245,6 +245,7 @@ class Job(Stage):
     """A finished dataset in, an artefact out."""
 
     links: ClassVar[dict[str, str]] = {}  # name in the run folder -> path inside the newest artefact
+    as_views: ClassVar[tuple[str, ...]] = ()  # string columns that `inputs` may bring as `core.views`, not copied
 
     def run(self, inputs: Rows, out: Path) -> dict[str, Any]:
         """Write the artefact into the empty folder `out`; return a few figures for the report."""

@@ -14,16 +14,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medcorpus.core import overlay
+from medcorpus.core import overlay, views
 from medcorpus.core.errors import Fatal
 from medcorpus.core.manifest import ACCOUNT_KEY, REJECTS, Account, Part
 from medcorpus.core.store import Store
 
 
-def read_part(store: Store, name: str, columns: tuple[str, ...] = ()) -> Iterator[pa.RecordBatch]:
-    """Batches of one part; with `columns` only those are decompressed. Raises Fatal naming a damaged part."""
+def read_part(
+    store: Store, name: str, columns: tuple[str, ...] = (), as_views: tuple[str, ...] = ()
+) -> Iterator[pa.RecordBatch]:
+    """Batches of one part; with `columns` only those are decompressed, string columns `as_views` are not copied
+    (`core.views`). Raises Fatal naming a damaged part."""
     with _whole(store):
-        yield from overlay.read(store.open, name, columns)
+        yield from overlay.read(store.open, name, columns, as_views)
 
 
 def part_schema(store: Store, name: str) -> pa.Schema:
@@ -168,22 +171,24 @@ class PartRows:
     store: Store
     names: list[str]
     parts: list[Part]
+    as_views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         schemas = [part_schema(self.store, name) for name in self.names]
         self.schema = pa.unify_schemas(schemas) if schemas else pa.schema([])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """All rows, with the columns of `schema` (null where a part lacks one)."""
+        """All rows, with the columns of `schema` (null where a part lacks one), strings `as_views` as views."""
+        schema = views.schema(self.schema, self.as_views)
         for name in self.names:
-            for batch in read_part(self.store, name):
-                if batch.schema.names != self.schema.names:
+            for batch in read_part(self.store, name, as_views=self.as_views):
+                if batch.schema.names != schema.names:
                     batch = pa.RecordBatch.from_arrays(
                         [
                             batch.column(f.name) if f.name in batch.schema.names else pa.nulls(batch.num_rows, f.type)
-                            for f in self.schema
+                            for f in schema
                         ],
-                        schema=self.schema,
+                        schema=schema,
                     )
                 yield batch
 

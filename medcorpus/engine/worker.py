@@ -270,7 +270,7 @@ class Worker:
         assert isinstance(stage, Job)
         if not isinstance(self.store, LocalStore):
             raise Fatal(f"{step.id}: a job writes to a local run folder for now; {self.store.root} is remote")
-        rows = PartRows(self.store, list(task.inputs), list(task.input_parts))
+        rows = PartRows(self.store, list(task.inputs), list(task.input_parts), stage.as_views)
         account = Account()
 
         class Counted:

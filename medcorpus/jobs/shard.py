@@ -6,14 +6,13 @@ id prefix, so memory does not grow with the dataset.
 """
 
 import hashlib
+import io
 import json
-import os
 import queue
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from medcorpus.core import views
 from medcorpus.core.errors import Fatal
 from medcorpus.core.params import Params
 from medcorpus.core.schema import PHI
@@ -33,6 +33,7 @@ BATCH_ROWS = 1000  # rows of a record batch, as `datasets` writes them: random a
 SPILL_BYTES = 128 << 20  # how much is sorted in memory at a time
 MOST_BUCKETS = 512  # files open at once; above 64 GB a bucket grows instead
 _LEFT_OUT = ("body", "drop_reason")
+_TEXT = ("text",)  # nearly all bytes of a row: copied once, in its place in the shard
 
 
 class ShardParams(Params):
@@ -49,11 +50,13 @@ class Shard(Job):
     reads = ("id", "text")
     resources = Resources(memory_mb=1500)
     links = {"dataset": "", "README.md": "README.md"}
+    as_views = _TEXT
 
     def run(self, inputs: Rows, out: Path) -> dict[str, Any]:
         """Shards, `state.json`, `dataset_info.json`, `README.md`, `SHA256SUMS`."""
         tally: dict[str, Counter[str]] = {name: Counter() for name in TALLIED}
-        with closing(ahead(_sorted(inputs, out / ".spill"))) as batches:
+        in_order = (views.written(batch) for batch in _sorted(inputs, out / ".spill"))
+        with closing(ahead(in_order)) as batches:
             sums = self._write(_tallied(batches, tally), out)
         languages = dict(sorted(tally["language"].items()))
         figures = {"rows": sum(tally["kind"].values()), "shards": len(sums), "languages": languages}
@@ -70,55 +73,86 @@ class Shard(Job):
         """Shards, at least one; their names with the digests of their bytes."""
         suffix = self.params.format
         limit = self.params.shard_mb << 20
-        paths: list[Path] = []
+        shards: list[_Hashed] = []
         writer, size = None, 0
         for batch in batches:
             if writer is None or size >= limit:
                 if writer is not None:
                     writer.close()
-                paths.append(out / f"data-{len(paths):05d}.{suffix}")
-                writer, size = _open_writer(paths[-1], batch.schema, suffix), 0
+                    shards[-1].close()
+                shards.append(_Hashed(out / f"data-{len(shards):05d}.{suffix}"))
+                writer, size = _open_writer(shards[-1], batch.schema, suffix), 0
             writer.write_batch(batch)
             size += pa.ipc.get_record_batch_size(batch)  # not `nbytes`, which knows where the batch was cut from
         if writer is not None:
             writer.close()
-        names = [f"{path.stem}-of-{len(paths):05d}.{suffix}" for path in paths]
-        with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing lets other threads run
-            made = [path.rename(out / name) for path, name in zip(paths, names, strict=True)]
-            return dict(zip(names, threads.map(_sha256, made), strict=True))
+            shards[-1].close()
+        sums = {}
+        for shard in shards:
+            name = f"{shard.path.stem}-of-{len(shards):05d}.{suffix}"
+            shard.path.rename(out / name)
+            sums[name] = shard.digest.hexdigest()
+        return sums
 
 
-def _open_writer(path: Path, schema: pa.Schema, suffix: str) -> Any:
+class _Hashed(io.RawIOBase):
+    """A new file whose bytes are hashed on their way, while another thread makes the next."""
+
+    def __init__(self, path: Path):
+        self.path, self.digest = path, hashlib.sha256()
+        self._file = path.open("wb", buffering=0)
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        self.digest.update(left)
+        size = len(left)
+        while left:
+            left = left[self._file.write(left) :]
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _open_writer(sink: Any, schema: pa.Schema, suffix: str) -> Any:
     if suffix == "parquet":
         import pyarrow.parquet as pq
 
-        return pq.ParquetWriter(path, schema, compression="zstd")
-    return pa.ipc.new_stream(str(path), schema)
+        return pq.ParquetWriter(sink, schema, compression="zstd")
+    return pa.ipc.new_stream(sink, schema)
 
 
 def _sorted(inputs: Rows, spill: Path) -> Iterator[pa.RecordBatch]:
     """All rows ordered by id, in batches of exactly BATCH_ROWS (the last one may be shorter)."""
     keep = [name for name in inputs.schema.names if name not in _LEFT_OUT]
-    schema = pa.schema([inputs.schema.field(name) for name in keep])
+    schema = views.schema(pa.schema([inputs.schema.field(name) for name in keep]), _TEXT)
+    batches = (views.viewed(batch.select(keep), _TEXT) for batch in inputs.batches())
     buckets = min(MOST_BUCKETS, max(1, -(-inputs.num_bytes // SPILL_BYTES)))
     if buckets == 1:
-        tables = [pa.Table.from_batches([batch.select(keep) for batch in inputs.batches()], schema)]
+        tables: Iterable[pa.Table] = [pa.Table.from_batches(batches, schema)]
     else:
-        tables = _spilled(inputs, keep, schema, int(buckets), spill)
+        tables = _spilled(batches, schema, int(buckets), spill, inputs.num_bytes // max(inputs.num_rows, 1))
     rest = None  # rows that did not fill a batch
     for table in tables:
         table = _protected(table.combine_chunks())  # from many pieces Arrow takes rows five times as slowly
-        order = pc.sort_indices(table, [("id", "ascending"), ("text", "ascending")])
+        order = _order(table)
         at = 0
         if rest is not None:
             at = BATCH_ROWS - rest.num_rows
-            rest = pa.concat_batches([rest, *_taken(table, order.slice(0, at))])
+            rest = pa.concat_batches([rest, *_taken(table, order[:at])])
             if rest.num_rows < BATCH_ROWS:
                 continue
             yield rest
             rest = None
         for start in range(at, len(order), BATCH_ROWS):
-            for piece in _taken(table, order.slice(start, BATCH_ROWS)):
+            for piece in _taken(table, order[start : start + BATCH_ROWS]):
                 if piece.num_rows == BATCH_ROWS:
                     yield piece
                 else:
@@ -130,29 +164,43 @@ def _sorted(inputs: Rows, spill: Path) -> Iterator[pa.RecordBatch]:
     shutil.rmtree(spill, ignore_errors=True)
 
 
-def _taken(table: pa.Table, rows: pa.Array) -> list[pa.RecordBatch]:
+def _order(table: pa.Table) -> np.ndarray:
+    """Row numbers by id, then text (which Arrow cannot sort as views; few rows share an id)."""
+    order = pc.sort_indices(table["id"]).to_numpy().copy()
+    ids = table["id"].combine_chunks().take(pa.array(order))
+    same = pc.equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
+    shared = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    if len(shared):
+        few = views.written(_taken(table.select(["id", "text"]), order[shared])[0])
+        order[shared] = order[shared][pc.sort_indices(few, [("id", "ascending"), ("text", "ascending")])]
+    return order
+
+
+def _taken(table: pa.Table, rows: np.ndarray) -> list[pa.RecordBatch]:
     """Those rows as one batch, or none. Copied, since Arrow pads the buffers of a slice with its neighbours' bytes."""
-    return table.take(rows).combine_chunks().to_batches()
+    return [views.take(batch, rows) for batch in table.to_batches()] if len(rows) else []
 
 
-def _spilled(inputs: Rows, keep: list[str], schema: pa.Schema, buckets: int, spill: Path) -> Iterator[pa.Table]:
+def _spilled(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, buckets: int, spill: Path, row_bytes: int
+) -> Iterator[pa.Table]:
     """Rows scattered to `buckets` files by the first 8 digits of the id; each read back on its own."""
     spill.mkdir()
-    writers = [pa.ipc.new_stream(str(spill / str(bucket)), schema) for bucket in range(buckets)]
-    for table in ahead(_gathered(inputs.batches(), keep, schema)):
+    strings = views.written(pa.RecordBatch.from_pylist([], schema=schema)).schema
+    writers = [pa.ipc.new_stream(str(spill / str(bucket)), strings) for bucket in range(buckets)]
+    for table in ahead(_gathered(batches, schema, row_bytes)):
         bucket = _prefix(table["id"]) * buckets >> 32
         order = np.argsort(bucket, kind="stable")
         ends = np.searchsorted(bucket[order], np.arange(buckets + 1))
-        table = table.take(pa.array(order))
         for writer, start, stop in zip(writers, ends[:-1], ends[1:], strict=True):
-            if stop > start:
-                writer.write_table(table.slice(start, stop - start))
+            for batch in _taken(table, order[start:stop]):
+                writer.write_batch(views.written(batch))
     for writer in writers:
         writer.close()
     for number in range(buckets):
         path = spill / str(number)
         with pa.memory_map(str(path)) as stream, pa.ipc.open_stream(stream) as reader:
-            yield reader.read_all()
+            yield pa.Table.from_batches((views.viewed(batch, _TEXT) for batch in reader), schema)
         path.unlink()
 
 
@@ -192,16 +240,16 @@ def ahead(items: Iterator[Any]) -> Iterator[Any]:
         thread.join()
 
 
-def _gathered(batches: Iterator[pa.RecordBatch], keep: list[str], schema: pa.Schema) -> Iterator[pa.Table]:
+def _gathered(batches: Iterator[pa.RecordBatch], schema: pa.Schema, row_bytes: int) -> Iterator[pa.Table]:
     """Batches joined to tables of about SPILL_BYTES, so that buckets hold few pieces, however many there are."""
     waiting, size = [], 0
     for batch in batches:
-        waiting.append(batch.select(keep))
-        size += batch.nbytes
+        waiting.append(batch)
+        size += batch.num_rows * row_bytes  # `nbytes` knows nothing of views
         if size >= SPILL_BYTES:
-            yield pa.Table.from_batches(waiting, schema)
+            yield pa.Table.from_batches(waiting, schema).combine_chunks()
             waiting, size = [], 0
-    yield pa.Table.from_batches(waiting, schema)
+    yield pa.Table.from_batches(waiting, schema).combine_chunks()
 
 
 def _prefix(ids: pa.ChunkedArray) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medcorpus.core import overlay
+from medcorpus.core import overlay, views
 from medcorpus.core.manifest import Part
 from medcorpus.core.store import LocalStore
 from medcorpus.engine.parts import Over, PartWriter, part_schema, read_part
@@ -67,6 +67,8 @@ def test_a_chain_of_overlays_reads_like_the_rows_themselves(tmp_path_factory, da
         assert column(store, name, ("kept", "id")) == after.select(["kept", "id"]).to_pydict()
         assert column(store, name, (f"m{step}",)) == after.select([f"m{step}"]).to_pydict()
         assert part.rows == len(after)
+        seen = [views.written(batch) for batch in read_part(store, name, as_views=("text", "id"))]
+        assert pa.Table.from_batches(seen, part_schema(store, name)).equals(after)
 
 
 def test_what_is_missing_below_is_named(tmp_path):
