@@ -33,6 +33,7 @@ import pyarrow as pa
 from numba import njit
 
 from medcorpus.text.buffers import buffers
+from medcorpus.text.nfc import decode
 
 _WALKED = (
     "chars",  # code points
@@ -61,6 +62,7 @@ _WORDS, _LINES = _WALKED.index("words"), _WALKED.index("lines")
 _SPACE, _BREAK, _LETTER, _HAN, _UNSPACED, _MARK, _DIGIT, _PUNCT, _SOFT, _SYMBOL, _JOIN, _OPEN, _CLOSE = range(13)
 _ENDS, _BAR, _CLASS = 0x80, 0x40, 0x3F
 
+_PRIME = np.uint64(0x9E3779B97F4A7C15)
 _NGRAM = 5
 _BARE_WORDS, _BAR_WORDS, _BARS = 3, 4, 2
 _HAN_WORD, _UNSPACED_WORD, _ENDLESS = 2, 4, 1 << 60  # characters a word
@@ -141,7 +143,7 @@ def classes() -> np.ndarray:
 
 @njit(inline="always")
 def _stir(state, value):
-    state = (state ^ np.uint64(value)) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ np.uint64(value)) * _PRIME
     return state ^ state >> np.uint64(32)
 
 
@@ -195,28 +197,31 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, brea
     depth, brace_from, braced = 0, 0, 0
     next_break = breaks[broken]
     while True:
+        solid = line_chars
+        while script == 1 and at < end and at != next_break:  # letters inside a word: most of most texts
+            point, step = decode(data, at)
+            entry = np.int64(table[point])
+            if entry != _LETTER and entry != _MARK:  # noqa: PLR1714 (a tuple is slower here)
+                break
+            chars += 1
+            letters += 1
+            size += 1
+            line_chars += 1
+            state = (state ^ np.uint64(point)) * _PRIME
+            line_state = (line_state ^ np.uint64(point)) * _PRIME
+            run = run + 1 if point == before else 1
+            longest = max(longest, run)
+            before = point
+            at += step
+        if line_chars > solid:
+            line_mark, line_solid = line_state, line_chars
         parts = at == next_break  # this code point begins a word
         if parts:
             broken += 1
             next_break = breaks[broken]
         if at < end:
-            point = np.int64(data[at])
-            if point < 0x80:
-                at += 1
-            elif point < 0xE0:
-                point = (point & 0x1F) << 6 | np.int64(data[at + 1]) & 0x3F
-                at += 2
-            elif point < 0xF0:
-                point = (point & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | np.int64(data[at + 2]) & 0x3F
-                at += 3
-            else:
-                point = (
-                    (point & 0x07) << 18
-                    | (np.int64(data[at + 1]) & 0x3F) << 12
-                    | (np.int64(data[at + 2]) & 0x3F) << 6
-                    | np.int64(data[at + 3]) & 0x3F
-                )
-                at += 4
+            point, step = decode(data, at)
+            at += step
             entry = np.int64(table[point])
             chars += 1
             last = False
@@ -248,7 +253,7 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, brea
         else:
             wanted = 0
         if script != 0 and (wanted != script or parts or (size >= limit and kind != _MARK and kind != _JOIN)):
-            word_hash[words], word_size[words] = state, size
+            word_hash[words], word_size[words] = state ^ state >> np.uint64(32), size
             words += 1
             item_words += 1
             size, state = 0, np.uint64(0)
@@ -256,7 +261,7 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, brea
             limit = han_word if wanted == 2 else unspaced_word if wanted == 3 else _ENDLESS
             script = wanted
         if wanted != 0 and kind != _JOIN:
-            state = _stir(state, point)
+            state = (state ^ np.uint64(point)) * _PRIME
             size += 1
 
         # --- the other classes
@@ -293,7 +298,7 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, brea
                 menu += line_free if bar else line_bare
             line_words, line_bare, line_free, bars, grid = 0, 0, 0, 0, False
             if line_solid > 0:
-                line_hash[lines], line_size[lines] = line_mark, line_solid
+                line_hash[lines], line_size[lines] = line_mark ^ line_mark >> np.uint64(32), line_solid
                 lines += 1
             line_state, line_chars, line_solid = np.uint64(0), 0, 0
             if last:
@@ -302,11 +307,11 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, brea
             before = -1
         elif kind == _SPACE:
             if line_chars > 0:
-                line_state = _stir(line_state, point)
+                line_state = (line_state ^ np.uint64(point)) * _PRIME
                 line_chars += 1
             before = -1
         else:
-            line_state = _stir(line_state, point)
+            line_state = (line_state ^ np.uint64(point)) * _PRIME
             line_chars += 1
             line_mark, line_solid = line_state, line_chars  # as far as the last code point that is no space
             run = run + 1 if point == before else 1

@@ -178,12 +178,22 @@ def walk(data, begin, end, table, hashes, sizes, flags, starts, stops, listed):
             alpha = alpha or _LETTER <= kind <= _UNSPACED
             script = wanted
             at += step
-            while wanted == 1 and at < end and _ASCII[data[at]] != 0:  # most of most texts
+            while wanted == 1 and at < end:  # most of most texts
                 byte = data[at]
-                state = (state ^ np.uint64(byte)) * _PRIME
+                if byte < 0x80:
+                    if _ASCII[byte] == 0:
+                        break
+                    alpha = alpha or _ASCII[byte] == 1
+                    point, step = np.int64(byte), 1
+                else:
+                    point, step = decode(data, at)
+                    kind = np.int64(table[point]) & _CLASS
+                    if (kind != _LETTER and kind != _MARK) or _HANGUL <= point <= _LAST_HANGUL:
+                        break
+                    alpha = alpha or kind == _LETTER
+                state = (state ^ np.uint64(point)) * _PRIME
                 size += 1
-                alpha = alpha or _ASCII[byte] == 1
-                at += 1
+                at += step
             continue
         apostrophe = script == 1 and (point == 0x27 or point == 0x2019) and _goes_on(data, at + step, end, table, point)
         script = 0
