@@ -201,7 +201,7 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, brea
         while script == 1 and at < end and at != next_break:  # letters inside a word: most of most texts
             point, step = decode(data, at)
             entry = np.int64(table[point])
-            if entry != _LETTER and entry != _MARK:  # noqa: PLR1714 (a tuple is slower here)
+            if entry != _LETTER and entry != _MARK:
                 break
             chars += 1
             letters += 1
