@@ -41,7 +41,7 @@ class ExtractParams(Params):
 class Extract(Map):
     """Writes `text`; fills `title` and `language`; takes `body` away."""
 
-    name, version, Params = "extract", 1, ExtractParams
+    name, version, Params = "extract", 2, ExtractParams
     reads = (*NAMES, "body")
     writes = (
         pa.field("text", pa.string()),

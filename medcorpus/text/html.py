@@ -4,7 +4,8 @@ Everything a reader would see, menus and all, once: tags, scripts, styles, comme
 paragraphs are parted by an empty line, list items and `<br>` by a new line, the cells of a table row by one
 tab, so that a row of n cells has n - 1 tabs, empty cells too. Raised digits stay raised (10⁹, not 109).
 A row stays in paragraphs when it is there for the layout: it has one cell, a table within, or long text.
-Readings beside characters (ruby) go: they would stand in the middle of every word.
+Readings beside characters (ruby) go: they would stand in the middle of every word. So do the marks of a template that
+nobody filled in (`{{> header}}`, `{{#if x}}`, `{{/if}}`); `{{x}}` may be a formula, and stays.
 
 https://resiliparse.chatnoir.eu/en/stable/man/extract/html2text.html
 """
@@ -39,6 +40,7 @@ _HIDDEN = ["[hidden]", "dialog:not([open])", "rt", "rp"] + [
     for name, value in (("display", "none"), ("visibility", "hidden"))
     for blank in ("", " ")
 ]
+_UNFILLED = re.compile(r"\{\{[>#/^!][^{}\n]{0,200}\}\}")
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&(?:#\d|#[xX][0-9A-Fa-f]|[A-Za-z][A-Za-z0-9]*;)")
 
 
@@ -69,7 +71,7 @@ def page(html: str) -> Page:
     except RuntimeError as error:
         raise ValueError(f"not to be parsed as HTML ({type(error).__name__})") from None
     language = root.getattr("lang").strip() if root else None
-    return Page(_rows(text), title.translate(_MARKS) or None, language or None)
+    return Page(_rows(_UNFILLED.sub("", text)), title.translate(_MARKS) or None, language or None)
 
 
 def visible(html: str) -> str:

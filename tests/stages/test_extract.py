@@ -57,6 +57,11 @@ def test_rows_without_a_page_pass_untouched() -> None:
     assert rows[1]["body"] == b"%PDF-1.7 <p>x"
 
 
+def test_marks_of_a_template_that_nobody_filled_in_go() -> None:
+    assert visible("<p>{{> header}}</p>{{#if a}}<p>ወባ {{x}}</p>{{/if}}") == "ወባ {{x}}"
+    assert visible(r"<p>\frac{{a}}{{b}} of {{ age }}</p>") == r"\frac{{a}}{{b}} of {{ age }}"
+
+
 def test_html_in_the_text_of_a_row() -> None:
     texts = ["<p>Жар</p><p>и&nbsp;кашель</p>", "BP < 120 & rising\n  x", "a &amp; b", None, ""]
     rows = extracted(None, None, None, None, b"<p>page", texts=texts, of="text")
