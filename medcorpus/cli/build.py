@@ -95,7 +95,7 @@ def _early(folder: str, workers: int | None) -> Any:
     """Two workers that start while the recipe is compiled, when the run has never been finished: there is work."""
     if "://" in folder or (Path(folder) / "versions").exists():
         return None
-    from medcorpus.engine.pool import Early
+    from medcorpus.engine.early import Early
 
     return Early(min(workers or 2, 2))
 

@@ -74,9 +74,10 @@ def _parameter(name: str, kind: Any, what: Any, default: Any = inspect.Parameter
 
 def _run(name: str, kind: str, cls: Any, given: dict[str, Any]) -> None:
     from medcorpus.cli.build import report, run_plan, stop_on_signals
+    from medcorpus.core import light
     from medcorpus.core.log import setup
     from medcorpus.core.store import LocalStore
-    from medcorpus.engine.pool import Early
+    from medcorpus.engine.early import Early
     from medcorpus.recipe.compile import compile
 
     out: Path = given["out"]
@@ -87,6 +88,7 @@ def _run(name: str, kind: str, cls: Any, given: dict[str, Any]) -> None:
         raise RecipeError(f"OUT {out} exists; choose another name or remove it")
     if kind == "job" and suffix:
         raise RecipeError(f"{name} writes a folder; OUT {out} looks like a file")
+    light.starting()
     setup()
     stop_on_signals()
     recipe = _recipe(name, kind, cls, given)
@@ -94,6 +96,7 @@ def _run(name: str, kind: str, cls: Any, given: dict[str, Any]) -> None:
     work = out.parent / f".{out.name}.work"
     compiled = compile(recipe, "")
     store = LocalStore(work)
+    light.started()
     runner = run_plan(compiled.plan, store, given["workers"], None, given["json"], early)
     last = compiled.plan.steps[-1]
     if kind == "job":

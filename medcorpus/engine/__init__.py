@@ -3,7 +3,8 @@
     plan      steps with keys, cut into units (one write at the end of each)
     fold      batches through the steps of a unit: quarantine, drops, accounts
     worker    one task: read parts, do its phase, publish rejects, then the part
-    pool      processes (spawn), their progress and their deaths
+    early     processes (spawn) that start while the recipe is read
+    pool      their tasks, their progress and their deaths
     warm      kernels compiled before the workers start
     local     the run loop: what is missing, run it, check the sum, commit the manifest
     progress  what a person or a log sees meanwhile

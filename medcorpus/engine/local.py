@@ -17,9 +17,10 @@ from medcorpus.core.errors import Fatal, MedcorpusError, PartitionError
 from medcorpus.core.manifest import Account, Manifest, Part, read_manifest, read_versions, write_manifest
 from medcorpus.core.stage import Gather, Job, Source
 from medcorpus.core.store import LocalStore, Store
+from medcorpus.engine.early import Early
 from medcorpus.engine.parts import read_note
 from medcorpus.engine.plan import Plan, Step, Unit, units
-from medcorpus.engine.pool import Early, Pool
+from medcorpus.engine.pool import Pool
 from medcorpus.engine.progress import Progress
 from medcorpus.engine.warm import compile_kernels
 from medcorpus.engine.worker import Result, Task

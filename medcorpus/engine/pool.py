@@ -8,7 +8,6 @@ held: they are tried once more, then reported.
 import asyncio
 import multiprocessing as mp
 import os
-import signal
 import threading
 import time
 import traceback
@@ -20,6 +19,7 @@ from typing import Any
 
 from medcorpus.core import light
 from medcorpus.core.errors import MedcorpusError, PartitionError, Retryable
+from medcorpus.engine.early import Early, Process
 from medcorpus.engine.worker import Result, Task, Worker
 
 _REPORT_EVERY = 0.2  # seconds between two progress messages of a task
@@ -40,12 +40,12 @@ class Heard:
 class Pool:
     """At most `size` processes, started when there is work for them, or ahead of it."""
 
-    def __init__(self, root: str, size: int, early: "Early | None" = None):
+    def __init__(self, root: str, size: int, early: Early | None = None):
         self.size = max(1, size)
         self._root = root
         self._context = mp.get_context("spawn")
         self._lifeline = early.lifeline if early else self._context.Pipe(duplex=False)
-        self._workers: list[_Process] = early.workers[: self.size] if early else []
+        self._workers: list[Process] = early.workers[: self.size] if early else []
         for worker in early.workers[self.size :] if early else ():
             worker.process.terminate()
 
@@ -65,15 +65,15 @@ class Pool:
                 elif worker.process.sentinel in ready:
                     yield from self._bury(worker, todo, tried)
 
-    def _idle(self, wanted: int) -> list["_Process"]:
+    def _idle(self, wanted: int) -> list[Process]:
         idle = [worker for worker in self._workers if not worker.busy]
         while len(idle) < wanted and len(self._workers) < self.size:
-            worker = _Process(self._context, self._lifeline[0])
+            worker = Process(self._context, self._lifeline[0])
             self._workers.append(worker)
             idle.append(worker)
         return idle[:wanted]
 
-    def _listen(self, worker: "_Process", todo: deque[list[Task]], tried: set[str]) -> Iterator[Heard]:
+    def _listen(self, worker: Process, todo: deque[list[Task]], tried: set[str]) -> Iterator[Heard]:
         try:
             key, what, value = worker.pipe.recv()
         except (EOFError, OSError):
@@ -92,7 +92,7 @@ class Pool:
         else:
             yield Heard(task, error=value)
 
-    def _bury(self, worker: "_Process", todo: deque[list[Task]], tried: set[str]) -> Iterator[Heard]:
+    def _bury(self, worker: Process, todo: deque[list[Task]], tried: set[str]) -> Iterator[Heard]:
         worker.process.join()
         code = worker.process.exitcode
         self._workers.remove(worker)
@@ -124,38 +124,9 @@ class Pool:
             end.close()
 
 
-class Early:
-    """Workers that start while the driver still reads the recipe: both take a second to import what they need.
-
-    They know neither the run nor the recipe; a Pool takes them over, and the first task says which store it is for.
-    """
-
-    def __init__(self, size: int):
-        context = mp.get_context("spawn")
-        self.lifeline = context.Pipe(duplex=False)
-        self.workers = [_Process(context, self.lifeline[0], kernels=True) for _ in range(size)]
-
-
-class _Process:
-    """One worker process as the driver sees it."""
-
-    def __init__(self, context: Any, lifeline: Connection, kernels: bool = False):
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_main, args=(theirs, lifeline, kernels), daemon=True)
-        self.process.start()
-        theirs.close()
-        self.busy: dict[str, Task] = {}
-
-    def give(self, root: str, tasks: list[Task]) -> None:
-        self.busy = {task.key: task for task in tasks}
-        self.pipe.send((root, tasks))
-
-
-def _main(pipe: Connection, lifeline: Connection, kernels: bool) -> None:
+def work(pipe: Connection, lifeline: Connection, kernels: bool) -> None:
     """A worker's life: take tasks until told to stop. Ctrl-C is the driver's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-    light.starting()
     light.arrow()
     if kernels:
         light.kernels()
