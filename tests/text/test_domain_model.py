@@ -75,7 +75,7 @@ def test_a_score_lies_between_0_and_1_and_lists_are_asked_where_there_are_any():
     z, density, distinct = np.array([-9.0, 0.0, 9.0]), np.array([0, 0.1, 0.9]), np.array([0, 1, 9])
     score = MODEL.score(z, density, distinct, np.array([True, False, True]))
     assert score.dtype == np.float32
-    assert score.tolist() == pytest.approx([1 / (1 + np.exp(9)), 0.5, 1 / (1 + np.exp(-(9 + 0.5 + np.log(4))))])
+    assert score.tolist() == pytest.approx([1 / (1 + np.exp(9)), 0.5, 1 / (1 + np.exp(-(9 + 0.5 + np.log(3))))])
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):
@@ -87,6 +87,14 @@ def test_saving_twice_gives_the_same_bytes(tmp_path):
     model = domain_model.load(tmp_path / "a.npz")
     assert (model.weights == WEIGHTS).all()
     assert (model.scale, model.with_terms) == (1.0, (1, 2, 3, 4))
+
+
+def test_one_term_alone_weighs_a_fifth_of_its_share():
+    z, density, listed = np.zeros(3), np.array([0.1, 0.1, 0.02]), np.ones(3, np.bool_)
+    one, two, _ = odds = np.log(1 / (1 / MODEL.score(z, density, np.array([1, 2, 2]), listed) - 1))
+    assert one == pytest.approx(np.sqrt(0.02) + np.log(2), abs=1e-5)
+    assert two == pytest.approx(np.sqrt(0.1) + np.log(3), abs=1e-5)
+    assert odds[2] - one == pytest.approx(np.log(3 / 2), abs=1e-5)
 
 
 def test_files_that_are_refused(tmp_path):
@@ -103,6 +111,6 @@ def test_files_that_are_refused(tmp_path):
     with pytest.raises(Fatal, match="version 99 of the features"):
         domain_model.load(bad)
     with bad.open("wb") as stream:
-        np.savez(stream, weights=WEIGHTS[:9], head=np.frombuffer(b'{"version": 1, "bits": 20}', np.uint8))
+        np.savez(stream, weights=WEIGHTS[:9], head=np.frombuffer(b'{"version": 2, "bits": 20}', np.uint8))
     with pytest.raises(Fatal, match="weights are not"):
         domain_model.load(bad)
