@@ -140,13 +140,12 @@ def _curves(model: domain_model.DomainModel, held: list[Sentence], hard: list[Se
     curves = {}
     read, read_hard = _columns(model, held), _columns(model, hard)
     for name in ("with_terms", "without"):
-        parts = (read[name], read_hard[name])
-        x, medical = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        rows = [len(y) for _, y in parts]
-        counts = np.repeat(
-            [share / max(1, n) for share, n in zip((1 - _HARD_SHARE, _HARD_SHARE), rows, strict=True)], rows
-        )
-        curves[name] = [round(float(one), 6) for one in _logistic(x, medical, counts)]
+        (x, y), (hard_x, hard_y) = read[name], read_hard[name]
+        counts = np.full(len(y), (1 - _HARD_SHARE) / max(1, len(y)))
+        hard_counts = np.full(len(hard_y), _HARD_SHARE / max(1, len(hard_y)))
+        everything = zip((x, y, counts), (hard_x, hard_y, hard_counts), strict=True)
+        beta = _logistic(*(np.concatenate(both) for both in everything))
+        curves[name] = [round(float(one), 6) for one in beta]
     return curves
 
 
