@@ -1,7 +1,7 @@
 """Train the language identifier we ship, from labelled text to a quantised fastText file.
 
     python -m medcorpus.jobs.fit_langid collect SIB_DIR UDHR_DIR train.tsv --heldout_tsv heldout.tsv
-    python -m medcorpus.jobs.fit_langid fit train.tsv medcorpus-langid-3.ftz --heldout dev.tsv
+    python -m medcorpus.jobs.fit_langid fit train.tsv medcorpus-langid-2.ftz --heldout dev.tsv
 
 Each line is seen whole and as `augment` random snippets, because what a short text loses a language
 identifier on whole sentences never learns (macro-F1 on five words: .79 without, .93 with). A class `zxx`

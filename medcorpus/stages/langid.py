@@ -1,6 +1,6 @@
 """Tell language and script of each row, or say `und`: never a guess.
 
-The model is ours (see `models/medcorpus-langid-3.md`), `lid176`, `glotlid`, or any fastText file given by path;
+The model is ours (see `models/medcorpus-langid-2.md`), `lid176`, `glotlid`, or any fastText file given by path;
 or `langdetect`, which is slow. With `ensemble` several are asked about every row: the language that most of them name
 wins, and where no two agree the row is `und`. The label a source came with stays in `langid_declared`, so that lies
 can be seen. `langdetect` may also be asked for a seeded second opinion on rows the model is unsure of: when it

@@ -27,7 +27,7 @@ def test_it_holds_what_travels_and_nothing_else(wheel):
         "medcorpus/shipped/language_families.yaml",
         "medcorpus/shipped/recipes/quickstart.yaml",
         "medcorpus/shipped/recipes/quickstart/articles.jsonl",
-        "medcorpus/models/medcorpus-langid-3.ftz",
+        "medcorpus/models/medcorpus-langid-2.ftz",
         "medcorpus/models/medcorpus-quality-1.json",
     ):
         assert needed in names, needed

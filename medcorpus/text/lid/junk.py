@@ -18,11 +18,7 @@ font margin padding display border click load init update render parse print tes
 push pop get set add remove map filter sort max min sum str num array object string int float bool char void
 const static public private class struct null none true false return export default module header body table
 row cell div span href src img link style script button input select where from join group order limit
-insert into values comment version description summary switch flag scope locale language code format encoding charset
-schema
-required optional additional properties expression currency country region timezone license author keyword dependency
-internal strict stable immutable safe parallel operator storage function int4 int8 bytea text varchar debug info warn
-error stdout stderr other section group output closed context digits elem
+insert into values debug info warn error stdout stderr other section group output closed context digits elem
 release machine system meth sig curr locale arg callback handle stream chunk line word char byte pos offset
 size total last first next prev parent child root leaf tree graph edge vertex queue stack heap hash map table
 field record schema query cursor commit branch merge diff patch build target source dest copy move delete
@@ -44,8 +40,7 @@ def $a($b, $c=None):¦    self.$a = $v¦from $a.$b import $c¦#include <$a/$b.h>
     raise ${a}Error(f"{$b}")¦SELECT $a, $b FROM $c WHERE $a = $v;¦export $a=$${$b} && ./$c.sh --$a $b 2>&1
 struct $a { unsigned $b; const char *$c; };¦@$a.$b¦print($v)¦assert $v, $w
 if not $a:¦if $v is None:¦if not isinstance($a, $b):¦if isinstance($a, ($b, $c)):¦if $a in $b and not $c:¦elif $v:
-for $a in $b:¦for $a, $b in $c.items():¦for $a in range($n):¦with $a.$b($v) as $c:¦try:  $a.$b()
-except ${a}Error as $b:
+for $a in $b:¦for $a, $b in $c.items():¦for $a in range($n):¦with $a.$b($v) as $c:¦try:  $a.$b()¦except ${a}Error as $b:
 return $a¦return [$a for $a in $b if $v]¦return ($a, $b)¦return $a in self.$b¦return self.$a($v, $b=$w)¦yield $a, $b
 $a, $b = $c¦$a = $b or $v¦$a = $b if $v else $c¦$a += $v¦lambda $a: $v¦class $a:¦class $a($b):¦del $a[$v]
 raise ${a}Warning,¦'$a': '$b',¦"$a": $v,¦$a=$b, $c=$v)¦assert $a is not None and $b¦from $a import $b, $c
@@ -69,37 +64,6 @@ _MARKUP = """
 <div class="$a $b" id="$c">¦<a href="/$a/$b.html"><img src="$c.png" /></a>¦</$a></$b>¦$a: {$b: $c}
 {"$a": $n, "$b": "$c", "$c": [true, null]}¦<$a:$b xmlns:$c=$n>¦&$a;&nbsp;&$b;¦/usr/$a/$b/$c.so.$n
 \\begin{$a} \\$b{$c} \\end{$a}¦C:\\$a\\$b\\$c.dll¦| $a | $b | $c |
-"""
-_DATA = """
-"$a": "$b",¦"$a": "",¦"$a": ""¦"$a": $n,¦"$a": [¦"$a": {¦"$a": true,¦"$a": false¦"$a": null,¦"$b"¦"$a",¦"$a": [],
-"$a": "$n.$n.$n",¦"$a": "v$n",¦"$a": "$b/$c",¦"$a": "$b-$c",¦"$a": ["$b", "$c"],¦"$a": "$b.$c",¦"$a": "--$b",
-"$a": "/$b"
-{"$a": "$b"},¦{"$a": "", "$b": $n}¦$a: $b¦$a: [$b, $c]¦- $a: $b¦  - $b¦$a = "$b"¦[$a.$b]¦$a.$b=$c¦$a: "$b"¦$a:
-"${b}$n",
-"$$$a": "#/$b/$c",¦"@$a/$b": "^$n.$n.$n",¦"$a$b": "$c",¦"$a": "${b}_$c",¦"$a": "${b}${c}",¦"$a": "$b", "$c": "$b",
-"""
-_SQL = """
-create table $a (¦$a int4 not null,¦$a text,¦$a varchar($n) default '$b',¦out $a int8,¦out $a bool,¦in $a bytea,
-returns $a
-create function $a($b, $c)¦create or replace function $a(in $b int4, out $c text)¦returns internal
-returns setof record
-language sql¦language c strict;¦language c immutable strict;¦language plpgsql stable parallel safe;¦as '$a', '$b'
-alter table $a add column $b bigint;¦alter function $a($b, $c) parallel safe;¦alter table only $a owner to $b;
-create operator $a (¦operator $n < ,¦function $n $a($b, $c),¦storage $a;¦leftarg = $a, rightarg = $b,¦procedure = $a
-create index $a on $b ($c);¦create unique index on $a using btree ($b);¦create view $a as
-drop table if exists $a cascade;
-create type $a as enum ('$b', '$c');¦create schema $a;¦create trigger $a before insert on $b for each row
-select $a from $b where $c = $n;¦select count(*) from $a¦insert into $a ($b, $c) values ($n, '$c');¦from $a
-where $a is null
-left join $a on $b.$c = $a.$c¦inner join $a using ($b)¦group by $a order by $b desc¦having count(*) > $n
-limit $n offset $n;
-update $a set $b = $c where $a = $n;¦delete from $a where $b in (select $c from $a)¦union all¦order by $a, $b
-on delete cascade
-primary key ($a),¦foreign key ($a) references $b ($c)¦constraint $a unique ($b)¦begin;¦commit;¦rollback;¦begin¦end;
-grant select on $a to $b;¦revoke all on $a from public;¦comment on table $a is '$b';¦declare $a cursor for
-set $a = '$b';
-case when $a then $b else $c end as $a¦coalesce($a, $b) as $c¦cast($a as date)¦$$$$ language sql strict;¦return new;
-if found then
 """
 _UNITS = "mg ml kg g mmol/L mg/dL µg IU % cm mm bpm mmHg °C h x".split()  # noqa: SIM905
 _HEADS = ["", "", *"Na K Hb pH WBC CRP BP HR n p CI OR SD".split()]  # noqa: SIM905
@@ -160,7 +124,6 @@ def _punctuation(chance: random.Random) -> str:
 
 JUNK: dict[str, Callable[[random.Random], str]] = {
     "code": partial(_filled, _CODE), "script": partial(_filled, _SCRIPT), "markup": partial(_filled, _MARKUP),
-    "data": partial(_filled, _DATA), "sql": partial(_filled, _SQL),
     "base64": _base64, "hex": _hex, "measures": _measures, "strings": _strings, "punctuation": _punctuation,
 }  # fmt: skip
 """Kinds of junk and what makes one line of each."""

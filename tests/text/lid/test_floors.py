@@ -73,6 +73,13 @@ def test_sentences(told, sib):
     assert taken <= 0.005
 
 
+def test_indonesian_beside_malay(told, sib):
+    """The figures above are of text in mission languages only, and cannot see Indonesian go to its neighbour."""
+    said, _ = told([text for label, _, text in sib if label == "ind_Latn"])
+    print(f"SIB-200 dev, Indonesian: {said.count('ind') / len(said):.3f} called so")
+    assert said.count("ind") >= 0.82 * len(said)
+
+
 def test_five_words_or_twelve_characters(told, sib):
     from medcorpus.jobs.fit_langid import middle
 
