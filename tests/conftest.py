@@ -8,6 +8,8 @@ import os
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("MEDCORPUS_WORKERS", "1")  # the cores are busy with other tests
+
 settings.register_profile("medcorpus", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("medcorpus")
 

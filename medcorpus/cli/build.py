@@ -14,6 +14,10 @@ from medcorpus.core import light
 from medcorpus.core.errors import EXIT_DONE, Missing
 from medcorpus.core.log import event, setup
 
+WORKERS = typer.Option(
+    min=1, envvar="MEDCORPUS_WORKERS", help="Processes (default: as cores and memory allow).", show_envvar=True
+)
+
 
 class Engine(StrEnum):
     """Where tasks run."""
@@ -41,7 +45,7 @@ def build(
         Path | None, typer.Option(help="Folder for what outlives runs (default: beside the runs).")
     ] = None,
     engine: Annotated[Engine, typer.Option(help="Where tasks run.")] = Engine.local,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: as cores and memory allow).")] = None,
+    workers: Annotated[int | None, WORKERS] = None,
     json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
     log_format: Annotated[LogFormat, typer.Option(help="Progress and logs on standard error.")] = LogFormat.text,
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medcorpus.cli.build import WORKERS
 from medcorpus.core.errors import RecipeError
 from medcorpus.core.stage import load, verb
 
@@ -52,7 +53,7 @@ def subcommand(name: str) -> Callable[..., None]:
         parameters.append(_parameter("drop", bool, option, default))
     languages = typer.Option("--languages", help="The recipe's languages, such as en,zh,sw.")
     parameters.append(_parameter("languages", str | None, languages, None))
-    parameters.append(_parameter("workers", int | None, typer.Option(min=1, help="Processes."), None))
+    parameters.append(_parameter("workers", int | None, WORKERS, None))
     rate = typer.Option(min=0, max=1, help="Share of rows that may go to quarantine.")
     parameters.append(_parameter("max_error_rate", float, rate, 0.02))
     parameters.append(_parameter("json", bool, typer.Option("--json", help="The result as JSON."), False))

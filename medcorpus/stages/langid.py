@@ -10,7 +10,7 @@ Of a long text its beginning and its end are read first: where they agree and ea
 the whole is read (`whole: true` reads it always; on real documents of more than 200 characters the two ways agree on
 99.7%, and the first takes a quarter of the time). Where they may be in unrelated languages, and two pieces of the text
 surely are, it is `mixed`. English abbreviations in Chinese or Arabic, or Danish that reads like Norwegian, do
-not make a text mixed.
+not make a text mixed. A line full of the marks of code or data (`"comment": "",`) is `und`, whatever its words.
 """
 
 from importlib.metadata import version
@@ -82,7 +82,7 @@ def _mislabelled(batch: pa.RecordBatch, params: LangidParams, _: tuple[str, ...]
 class Langid(Map):
     """Writes `language`, `script`, `language_score`; keeps what was declared."""
 
-    name, version, Params = "langid", 5, LangidParams
+    name, version, Params = "langid", 6, LangidParams
     compiles = True
     resources = Resources(memory_mb=600)  # model, tables and compiled kernels 190; a row of 32 MB in parts (NFD) 230
     reads = ("text", "language")
@@ -179,9 +179,11 @@ class Langid(Map):
 
     def warm(self) -> None:
         """What is asked only of long texts, and of those that the model does not know."""
+        from medcorpus.text.lid.code import is_code
         from medcorpus.text.lid.line import scripts
         from medcorpus.text.pieces import pieces
 
+        is_code(pa.array(["warm"]))
         scripts(pieces(pa.array(["warm"]), 1, 1)[0])
 
     def _check_labels(self, model: "Model", codes: list[str]) -> None:
@@ -203,11 +205,14 @@ class Langid(Map):
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Score every row by its text."""
+        from medcorpus.text.lid.code import is_code
         from medcorpus.text.lid.line import scripts
 
         texts = batch["text"]
         said = [self._read(which, texts) for which in range(len(self._voters))]
         code, script, score = self._vote([one[:3] for one in said])
+        marked = is_code(texts)
+        code[marked], score[marked] = self._undetermined, 1.0  # as sure as of a text without letters
         code[score < self.params.und_below] = self._undetermined
         second = pa.nulls(batch.num_rows, pa.string())
         if self.params.second_opinion == "langdetect":

@@ -1,9 +1,13 @@
 """Run the command line as a user does: in a process of its own, in a folder of its own."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from medcorpus.cli import run
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -29,12 +33,23 @@ def medcorpus(*args: object, cwd: Path, code: int | None = 0, **kwargs: object) 
     return done
 
 
+def inside(*args: object, cwd: Path, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """`medcorpus ARGS` in this process, where its start is not what is tested: torch alone takes seconds to import."""
+    command = list(map(str, args))
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        ended = run(command)
+    done = subprocess.CompletedProcess(command, ended, out.getvalue(), err.getvalue())
+    assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
 def start(*args: object, cwd: Path, **kwargs: object) -> subprocess.Popen[str]:
-    """Start `medcorpus ARGS` in a process group of its own."""
+    """Start `medcorpus ARGS` in a process group of its own, to be killed or stopped: with two workers."""
     return subprocess.Popen(
         [sys.executable, "-m", "medcorpus", *map(str, args)],
         cwd=cwd,
-        env=environment(),
+        env=environment() | {"MEDCORPUS_WORKERS": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -74,7 +74,7 @@ def test_the_order_and_the_age_of_files_leave_no_trace(base, tmp_path):
     write(tmp_path, reversed(range(100)))
     for number, path in enumerate(sorted((tmp_path / "in").rglob("*.txt"))):
         os.utime(path, (1_000_000_000 + number % 17, 1_000_000_000 + number % 17))
-    build(tmp_path, "--workers", "1")
+    build(tmp_path, "--workers", "2")
     assert tree(tmp_path / "runs/nightly/dataset") == tree(folder / "runs/nightly/dataset")
 
 

@@ -1,4 +1,4 @@
-"""`medcorpus moe` in processes of its own, on tiny checkpoints."""
+"""`medcorpus moe` on tiny checkpoints."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from medcorpus.cli.moe import show
 from medcorpus.training.moe.published import import_published
-from tests.cli.helpers import medcorpus
+from tests.cli.helpers import inside, medcorpus
 from tests.training import tiny
 from tests.training.test_published import published
 
@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
 def test_import_then_add_an_expert_then_look(folder):
     said = json.loads(medcorpus("moe", "import", "published", "stock", "--json", cwd=folder).stdout)
     assert said["experts"] == 7 and said["moe_layers"] == [1, 2]
-    done = medcorpus(
+    done = inside(
         "moe",
         "add-expert",
         "stock",
@@ -36,7 +36,7 @@ def test_import_then_add_an_expert_then_look(folder):
         cwd=folder,
     )
     assert "index: 7" in done.stdout and "languages: hau, ful" in done.stdout and "difference: " in done.stdout
-    found = json.loads(medcorpus("moe", "show", "more", "--json", cwd=folder).stdout)
+    found = json.loads(inside("moe", "show", "more", "--json", cwd=folder).stdout)
     assert found["experts"][4:] == ["Indo-European", "Afro-Asian", "Kongolese", "Hausa"]
     assert found["languages"]["hau"] == found["languages"]["ful"] == 7 and found["languages"]["swa"] == 6
     assert found["parameters"]["experts"] == 2 * 8 * 3 * 32 * 48
@@ -51,12 +51,11 @@ def test_a_person_sees_the_same(folder, capsys):
 
 
 def test_bad_input(folder):
-    assert "not a published Apollo-MoE" in medcorpus("moe", "import", "dense", "x", cwd=folder, code=3).stderr
+    assert "not a published Apollo-MoE" in inside("moe", "import", "dense", "x", cwd=folder, code=3).stderr
     assert (
-        "no expert map 'papers'"
-        in medcorpus("moe", "import", "dense", "x", "--map", "papers", cwd=folder, code=2).stderr
+        "no expert map 'papers'" in inside("moe", "import", "dense", "x", "--map", "papers", cwd=folder, code=2).stderr
     )
-    wrong = medcorpus(
+    wrong = inside(
         "moe", "add-expert", "dense", "x", "--name", "a", "--from", "b", "--languages", "Klingon", cwd=folder, code=2
     )
     assert "Klingon" in wrong.stderr

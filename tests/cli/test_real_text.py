@@ -152,6 +152,6 @@ def test_a_limit_or_a_language_reruns_only_the_first_select_and_on(built, change
 def test_other_worker_count_and_folder_give_the_same_bytes(built, tmp_path):
     folder = built[0]
     (tmp_path / "real.yaml").write_text((folder / "real.yaml").read_text())
-    medcorpus("build", "real.yaml", "--workers", "1", cwd=tmp_path)
+    medcorpus("build", "real.yaml", "--workers", "2", cwd=tmp_path)
     assert tree(tmp_path / "runs/real/dataset") == tree(folder / "runs/real/dataset")
     assert set(parts(tmp_path / "runs/real")) == set(parts(folder / "runs/real"))

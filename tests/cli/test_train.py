@@ -20,7 +20,7 @@ from medcorpus.training import run
 from medcorpus.training.devices import Devices
 from medcorpus.training.log import read_log
 from medcorpus.training.prepared import Prepared
-from tests.cli.helpers import environment, medcorpus, start
+from tests.cli.helpers import environment, inside, medcorpus, start
 
 RECIPE = """
 name: little
@@ -39,7 +39,9 @@ steps:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("train")
-    smoke.write_rows(made / "rows")
+    with pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr(smoke, "DAYS", 4)
+        smoke.write_rows(made / "rows")
     (made / "little.yaml").write_text(RECIPE)
     return made
 
@@ -180,22 +182,22 @@ def test_plan_tells_what_it_would_cost(folder):
     forced = one["experts"]
     assert forced["tokens"]["Sino-Tibetan"] == one["by_language"]["zho"]["tokens"]
     assert "Austronesian" in forced["starved"] and forced["without_expert"] == []
-    text = medcorpus("train", "little.yaml", "--plan", cwd=folder).stdout
+    text = inside("train", "little.yaml", "--plan", cwd=folder).stdout
     for part in ("packing", "warning: next to no tokens for", "GiB at", "h on one H200"):
         assert part in text
     assert not list((folder / "runs" / "little").glob("steps/*")), "nothing was trained"
 
 
 def test_explain_says_what_a_step_saw(prepared, folder):
-    told = json.loads(medcorpus("explain", "prepared", "stage1 step 2", "--json", cwd=folder).stdout)
+    told = json.loads(inside("explain", "prepared", "stage1 step 2", "--json", cwd=folder).stdout)
     (tune,) = told["tunes"]
     assert {span["step"] for span in tune["spans"]} == {2} and len(tune["spans"]) > 5
     assert {span["kind"] for span in tune["spans"]} <= {"qa", "text"}
     row = tune["spans"][0]["id"]
-    seen = json.loads(medcorpus("explain", "prepared", row, "--json", cwd=folder).stdout)
+    seen = json.loads(inside("explain", "prepared", row, "--json", cwd=folder).stdout)
     assert 2 in [span["step"] for one in seen["tunes"] for span in one["spans"] if one["id"] == "stage1"]
-    assert "stage1 1 to " in medcorpus("explain", "prepared", "step 100,000", cwd=folder, code=2).stderr
-    assert "'step 12'" in medcorpus("explain", "prepared", "nonsense", cwd=folder, code=2).stderr
+    assert "stage1 1 to " in inside("explain", "prepared", "step 100,000", cwd=folder, code=2).stderr
+    assert "'step 12'" in inside("explain", "prepared", "nonsense", cwd=folder, code=2).stderr
 
 
 def prepare(recipe: str, folder: Path, out: Path):

@@ -107,13 +107,17 @@ def right(name: str, data: bytes, editions: dict[str, list[tuple[int, int]]]) ->
     return {texts["cp1252"]} if western else {texts[codec] for codec in texts if found[codec][0] == best}
 
 
-def test_the_floor(files: dict[str, bytes], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.accept)])
+def test_the_floor(step: int, files: dict[str, bytes], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every third file, and all of them where there is time."""
     editions = twins(files)
     table: dict[str, list[int]] = {}
     failing = []
-    for name, data in files.items():
-        if name in NOT_STANDARD or (valid(data) and name not in HIDDEN):
-            continue
+    legacy = [
+        name for name, data in files.items() if not (name in NOT_STANDARD or (valid(data) and name not in HIDDEN))
+    ]
+    for name in legacy[::step]:
+        data = files[name]
         expected = right(name, data, editions)
         try:
             found = decode(data)
@@ -130,7 +134,7 @@ def test_the_floor(files: dict[str, bytes], capsys: pytest.CaptureFixture[str]) 
         for suffix, row in sorted(table.items()):
             print(f"{suffix:18}{row[0]:7}{row[1]:4}")
         print(f"{'all':18}{good:7}{total:4}", *failing, sep="\n")
-    assert total > 150 and good >= 0.97 * total
+    assert total > 150 // step and good >= 0.97 * total
 
 
 def test_fonts_are_refused_and_the_rest_of_the_odd_ones_is_not_garbled(files: dict[str, bytes]) -> None:

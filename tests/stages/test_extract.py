@@ -131,18 +131,17 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_pages_neither_crash_nor_hang(name: str) -> None:
-    """In a process of its own: a crash of the parser would end this one."""
+def test_hostile_pages_neither_crash_nor_hang() -> None:
+    """In a process of its own, for a crash of the parser would end this one; the last name told is the culprit."""
     code = (
         "import time; from tests.stages.test_extract import HOSTILE; from medcorpus.text.html import page\n"
-        f"t = time.process_time(); text = page(HOSTILE[{name!r}]).text\n"
-        "assert chr(0) not in text and chr(0xfdd0) not in text; text.encode()\n"
-        "print(time.process_time() - t)"
+        "for name, html in HOSTILE.items():\n"
+        "    print(name, flush=True); t = time.process_time(); text = page(html).text\n"
+        "    assert chr(0) not in text and chr(0xfdd0) not in text; text.encode()\n"
+        "    assert time.process_time() - t < 10"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-500:]
-    assert float(done.stdout) < 10
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250, cwd=ROOT)
+    assert done.returncode == 0, done.stdout[-99:] + done.stderr[-500:]
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,12 @@ import tokenize
 from functools import cache
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from medcorpus.core.stage import Context
 from medcorpus.stages.langid import Langid
+from medcorpus.text.lid.code import FEWEST, LONGEST, MARKS, PER_LETTER, is_code
 from tests.records import records
 
 FILES, LINES, BLOCKS = 60, 40, 12
@@ -32,8 +34,8 @@ ROOTS = {
     "json": [sysconfig.get_path("platlib"), "/usr/share"],
     "sql": ["/usr/share"],
 }
-MOST = {"json": 0.25, "sql": 0.25}
-"""Share of lines called a language, 0.15 where none is given: single keys and statements often are plain words."""
+MOST = {"json": 0.08, "sql": 0.25}
+"""Share of lines called a language, 0.15 where none is given: `LANGUAGE C STRICT` of SQL is made of English words."""
 ENOUGH = 300
 """Lines, from which a kind is judged: a bare machine has no SQL."""
 
@@ -132,6 +134,37 @@ def test_what_counts_as_code():
         ' "version": "1.2.3"}',
     ]
     assert code("html", "<p>Words that people read</p>\n<div class='a'><br/></div>") == ["<div class='a'><br/></div>"]
+
+
+def test_marks_are_counted_as_they_are():
+    """Against counting the characters one by one; prose of any script is no code, however it is punctuated."""
+    chance = random.Random(5)
+    alphabet = 'aZz019 "{}=;:_,.()é中ก\u0301😀'
+    texts = ["".join(chance.choices(alphabet, k=chance.randrange(40))) for _ in range(3000)]
+    expected = []
+    for text in texts:
+        letters = sum(char.isascii() and char.isalpha() for char in text)
+        marks = sum(char in MARKS.decode() for char in text)
+        expected.append(letters > sum(char >= "\xc0" for char in text) and marks >= max(FEWEST, PER_LETTER * letters))
+    assert is_code(pa.array(texts).slice(7)).tolist() == expected[7:]
+    assert any(expected) and not all(expected)
+    assert not is_code(pa.array(['"a": {' * LONGEST, None, ""])).any()
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        'Dr. Lee: "No fever; BP 120/80 mmHg; HR 72/min, SpO2 = 98%, give 5 mg [oral]."',
+        "病人：「头痛三天」；体温38.5°C（口服布洛芬）。",
+        'แพทย์: "กินยาวันละ 2 ครั้ง" [หลังอาหาร]',
+        "የሕክምና ባለሙያ፦ «መድኃኒቱን በቀን 2 ጊዜ ይውሰዱ»።",
+        'Likita: "Kada ka sha fiye da 2 a rana" (bayan abinci).',
+        'डॉक्टर: "दिन में 2 बार; खाने के बाद" [500 mg]',
+        'الطبيب: "لا تتناول أكثر من حبتين"؛ [بعد الأكل]',
+    ],
+)
+def test_prose_with_many_marks_is_no_code(prose):
+    assert not is_code(pa.array([prose]))[0]
 
 
 @pytest.mark.parametrize("kind", ["digits", "base64", "hex", "measures", "marks", "addresses"])
