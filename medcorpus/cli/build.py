@@ -50,6 +50,7 @@ def build(
     log_format: Annotated[LogFormat, typer.Option(help="Progress and logs on standard error.")] = LogFormat.text,
 ) -> None:
     """Run all steps of a recipe. What is already there is not done again; kill it at any time and run it again."""
+    stop_on_signals()
     light.starting()
     setup(log_format.value)
     if engine is Engine.ray:
@@ -71,7 +72,6 @@ def build(
 
         show(compiled.plan, store, until, json)
         raise SystemExit(EXIT_DONE)
-    stop_on_signals()
     light.started()
     runner = run_plan(compiled.plan, store, workers, until, log_format is LogFormat.json or json, early)
     report(runner, store, json)

@@ -34,7 +34,8 @@ def test_pairs_are_all_and_only_those_alike(least: float, at_once: int, monkeypa
     monkeypatch.setattr(oracle, "_AT_ONCE", at_once)
     rows = made(np.uint64)
     found = alike(Sets.of(rows), least)
-    assert set(map(tuple, found.tolist())) == slow(rows, least) and len(found) == len(slow(rows, least)) > 3
+    expected = slow(rows, least)
+    assert set(map(tuple, found.tolist())) == expected and len(found) == len(expected) > 3
 
 
 def test_pairs_of_some_documents_and_of_a_mapped_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cli.helpers import medcorpus
+from tests.cli.helpers import inside, medcorpus
 
 GOOD = "\n".join(json.dumps({"text": f"The nurse gives {n} mg of the drug at {n} o'clock."}) for n in range(200)) + "\n"
 
@@ -20,7 +20,7 @@ def build(folder: Path, path: str = "in/*", **kwargs: object):
     steps = f"steps:\n  - ingest: {item}\n    max_error_rate: 1\n  - shard:\n"
     (folder / "bad.yaml").write_text(f"name: bad\n{steps}")
     done = medcorpus("build", "bad.yaml", "--json", cwd=folder, **kwargs)
-    listed = json.loads(medcorpus("explain", "runs/bad", "quarantine", "--json", "--limit", 999, cwd=folder).stdout)
+    listed = json.loads(inside("explain", "runs/bad", "quarantine", "--json", "--limit", 999, cwd=folder).stdout)
     rows = {row["locator"]: row for row in listed["first"]}
     account = json.loads(done.stdout)["steps"][0]["account"]
     return rows, sum(account["rows_out"].values()), done
@@ -100,7 +100,7 @@ def test_duplicate_keys_in_a_recipe(tmp_path):
     (tmp_path / "r.yaml").write_text(
         "name: r\nname: s\nsteps:\n  - ingest: {path: x}\n  - quality: {min_words: 3, min_words: 4}\n"
     )
-    failed = medcorpus("check", "r.yaml", cwd=tmp_path, code=2)
+    failed = inside("check", "r.yaml", cwd=tmp_path, code=2)
     assert "r.yaml:2" in failed.stderr and "r.yaml:5" in failed.stderr
 
 

@@ -12,7 +12,7 @@ from medcorpus.cli import COMMANDS, SUBCOMMANDS, help_text
 from medcorpus.cli.readme import regenerate
 from medcorpus.core.shipped import shipped
 from medcorpus.jobs import TRAINING
-from tests.cli.helpers import environment, medcorpus, tree
+from tests.cli.helpers import environment, inside, medcorpus, tree
 
 
 def cpu_of(*args):
@@ -51,7 +51,7 @@ def test_importing_a_stage_is_light(stage):
 
 @pytest.mark.parametrize("name", [*COMMANDS, *SUBCOMMANDS])
 def test_every_command_explains_itself(name, tmp_path):
-    shown = medcorpus(name, "--help", cwd=tmp_path).stdout
+    shown = inside(name, "--help", cwd=tmp_path).stdout
     assert "Usage" in shown or "usage" in shown
     assert name in help_text()
 
@@ -61,9 +61,9 @@ def test_usage_errors_are_2_and_name_the_nearest(tmp_path):
     assert "quickstart" in medcorpus("build", "quikstart", cwd=tmp_path, code=2).stderr
     medcorpus("build", "--nonsense", cwd=tmp_path, code=2)
     medcorpus("build", "quickstart", "--until", "nowhere", cwd=tmp_path, code=2)
-    assert "no stage" in medcorpus("stages", "qualty", cwd=tmp_path, code=2).stderr
-    medcorpus("status", "runs/none", cwd=tmp_path, code=2)
-    problem = json.loads(medcorpus("check", "none.yaml", "--json", cwd=tmp_path, code=2).stderr)
+    assert "no stage" in inside("stages", "qualty", cwd=tmp_path, code=2).stderr
+    inside("status", "runs/none", cwd=tmp_path, code=2)
+    problem = json.loads(inside("check", "none.yaml", "--json", cwd=tmp_path, code=2).stderr)
     assert problem["error"]["exit_code"] == 2
 
 
@@ -74,12 +74,12 @@ def test_a_missing_engine_is_4_with_the_cure(tmp_path):
 def test_doctor_languages_and_stages(tmp_path):
     found = json.loads(medcorpus("doctor", "--json", cwd=tmp_path).stdout)["findings"]
     assert {finding["what"] for finding in found} >= {"Python", "pyarrow", "langid model", "cores"}
-    known = json.loads(medcorpus("languages", "iw", "zh-Hant", "Northern Sotho", "--json", cwd=tmp_path).stdout)
+    known = json.loads(inside("languages", "iw", "zh-Hant", "Northern Sotho", "--json", cwd=tmp_path).stdout)
     assert [row["code"] for row in known["languages"]] == ["heb", "zho", "nso"]
-    assert "ICU" in medcorpus("languages", "th", cwd=tmp_path).stdout
-    assert len(json.loads(medcorpus("languages", "--mission", "--json", cwd=tmp_path).stdout)["languages"]) == 50
-    assert "Klingon" in medcorpus("languages", "Klingon", cwd=tmp_path, code=2).stderr
-    described = json.loads(medcorpus("stages", "--json", cwd=tmp_path).stdout)["stages"]
+    assert "ICU" in inside("languages", "th", cwd=tmp_path).stdout
+    assert len(json.loads(inside("languages", "--mission", "--json", cwd=tmp_path).stdout)["languages"]) == 50
+    assert "Klingon" in inside("languages", "Klingon", cwd=tmp_path, code=2).stderr
+    described = json.loads(inside("stages", "--json", cwd=tmp_path).stdout)["stages"]
     assert [stage["name"] for stage in described] == [*SUBCOMMANDS, *TRAINING]
 
 
@@ -101,7 +101,7 @@ def test_the_quickstart_does_what_its_readme_says(quickstart):
     kept = {e.get("doc_id") or e.get("id") for e in extra}
     dropped = {}
     for reason in ("too_short", "low_quality", "wrong_language", "mislabelled", "duplicate", "quarantine"):
-        listed = json.loads(medcorpus("explain", run, reason, "--limit", 999, "--json", cwd=quickstart).stdout)
+        listed = json.loads(inside("explain", run, reason, "--limit", 999, "--json", cwd=quickstart).stdout)
         dropped[reason] = listed["rows"]
     assert dropped["quarantine"] == 3
     assert dropped["duplicate"] >= len(planted["exact_duplicate"]) * 0.9
@@ -143,18 +143,18 @@ def test_no_text_leaves_unmasked(quickstart):
     }
     numbers = {row["id"]: number for number, row in enumerate(map(json.loads, source.values()), 1)}
     for row in planted:
-        shown = medcorpus("explain", run, f"dialogues.jsonl#L{numbers[row['id']]}", cwd=quickstart).stdout
+        shown = inside("explain", run, f"dialogues.jsonl#L{numbers[row['id']]}", cwd=quickstart).stdout
         assert "[EMAIL]" in shown or "[NUMBER]" in shown, row
         assert "@example" not in shown
 
 
 def test_status_versions_verify(quickstart):
     run = "runs/quickstart"
-    shown = json.loads(medcorpus("status", run, "--json", cwd=quickstart).stdout)
+    shown = json.loads(inside("status", run, "--json", cwd=quickstart).stdout)
     assert shown["version"] >= 1 and shown["running"] is None
-    assert "moved in" in medcorpus("status", run, "--by-language", cwd=quickstart).stdout
-    assert json.loads(medcorpus("versions", run, "--json", cwd=quickstart).stdout)["versions"][0]["version"] == 1
-    assert "all right" in medcorpus("verify", run, cwd=quickstart).stdout
+    assert "moved in" in inside("status", run, "--by-language", cwd=quickstart).stdout
+    assert json.loads(inside("versions", run, "--json", cwd=quickstart).stdout)["versions"][0]["version"] == 1
+    assert "all right" in inside("verify", run, cwd=quickstart).stdout
 
 
 def test_verify_sees_a_changed_byte(tmp_path):
@@ -166,7 +166,7 @@ def test_verify_sees_a_changed_byte(tmp_path):
     shard.write_bytes(raw)
     part = next(p for p in (run / "private").rglob("*.arrow") if p.parent.name.startswith("quality"))
     part.write_bytes(part.read_bytes()[:-300])
-    told = medcorpus("verify", run, cwd=tmp_path, code=3).stdout
+    told = inside("verify", run, cwd=tmp_path, code=3).stdout
     assert shard.name in told and part.name in told
 
 
@@ -203,12 +203,18 @@ def test_json_logs_are_one_object_a_line_and_hold_no_text(tmp_path):
     assert not any(ord(character) > 0x2000 for character in done.stderr)
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".jsonl.gz", ".arrow", ""])
-def test_a_stage_on_files(suffix, tmp_path):
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ingested")
     source = shipped("recipes/quickstart/articles.jsonl")
-    medcorpus("ingest", source, "rows", "--columns", "{text: body, language: lang}", cwd=tmp_path)
+    medcorpus("ingest", source, "rows", "--columns", "{text: body, language: lang}", cwd=folder)
+    return folder / "rows"
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl.gz", ".arrow", ""])
+def test_a_stage_on_files(suffix, ingested, tmp_path):
     out = f"tagged{suffix}"
-    done = medcorpus("langid", "rows", out, "--languages", "en,th", "--keep", cwd=tmp_path)
+    done = medcorpus("langid", ingested, out, "--languages", "en,th", "--keep", cwd=tmp_path)
     assert out in done.stdout and not list(tmp_path.glob(".*work"))
     again = medcorpus("quality", out, "measured.parquet", "--min-words", "5", "--drop", cwd=tmp_path)
     assert "too_short" in again.stdout

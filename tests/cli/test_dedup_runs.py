@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cli.helpers import medcorpus, parts, start, tree
+from tests.cli.helpers import inside, medcorpus, parts, start, tree
 
 RECIPE = """
 name: daily
@@ -134,9 +134,9 @@ def test_an_index_over_two_recipes(tmp_path):
 
 def test_explain_shows_the_survivor_and_the_evidence(whole):
     folder, _ = whole
-    listed = json.loads(medcorpus("explain", "runs/daily", "duplicate", "--json", cwd=folder).stdout)
+    listed = json.loads(inside("explain", "runs/daily", "duplicate", "--json", cwd=folder).stdout)
     row = listed["first"][0]
-    told = medcorpus("explain", "runs/daily", row["id"], cwd=folder).stdout
+    told = inside("explain", "runs/daily", row["id"], cwd=folder).stdout
     assert "dedup_duplicate_of" in told and "dedup_similarity" in told and "dedup_family_size" in told
 
 

@@ -11,7 +11,7 @@ from medcorpus.core.errors import Missing
 from medcorpus.core.stage import Context
 from medcorpus.stages.langid import Langid
 from medcorpus.text.lid.model import Model, shipped_model
-from tests.cli.helpers import medcorpus
+from tests.cli.helpers import inside, medcorpus
 
 NAME = "medcorpus-langid-x.ftz"
 
@@ -111,7 +111,7 @@ def test_labels_of_a_recipe_that_nobody_knows(text):
     (text / "r.yaml").write_text(
         "name: r\nlanguages: [enq, swahilli]\nsteps:\n  - ingest: {path: in.jsonl}\n  - langid: {model: medcorpus}\n"
     )
-    told = " ".join(medcorpus("check", "r.yaml", cwd=text, code=2).stderr.split())
+    told = " ".join(inside("check", "r.yaml", cwd=text, code=2).stderr.split())
     assert "'enq'" in told and "English (eng)" in told
     assert "'swahilli'" in told and "Swahili (swa)" in told
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.helpers import SHARED, medcorpus, parts, tree
+from tests.cli.helpers import SHARED, inside, medcorpus, parts, tree
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the real data is not here")
 
@@ -108,22 +108,22 @@ def test_explain_tells_the_story_of_a_kept_a_dropped_and_a_quarantined_row(built
 
     run = folder / "runs/real"
     rows = datasets.load_from_disk(str(run / "dataset"))
-    kept = medcorpus("explain", run, rows[0]["id"], cwd=folder).stdout
+    kept = inside("explain", run, rows[0]["id"], cwd=folder).stdout
     assert "KEPT" in kept and "text (masked)" in kept and "quality_words=" in kept and "language_score=" in kept
-    dropped = json.loads(medcorpus("explain", run, "duplicate", "--json", cwd=folder).stdout)["rows"]
+    dropped = json.loads(inside("explain", run, "duplicate", "--json", cwd=folder).stdout)["rows"]
     assert dropped == sum(steps(result)["final_cut"]["account"]["reasons"]["duplicate"].values())
-    listed = medcorpus("explain", run, "wrong_language", "--json", cwd=folder)
+    listed = inside("explain", run, "wrong_language", "--json", cwd=folder)
     one = json.loads(listed.stdout)["first"][0]
-    told = medcorpus("explain", run, one["id"], cwd=folder).stdout
+    told = inside("explain", run, one["id"], cwd=folder).stdout
     assert "DROPPED" in told and "wrong_language" in told and "min_score" in told and "text (masked)" in told
-    quarantined = json.loads(medcorpus("explain", run, "quarantine", "--json", cwd=folder).stdout)
+    quarantined = json.loads(inside("explain", run, "quarantine", "--json", cwd=folder).stdout)
     if quarantined["rows"]:
-        told = medcorpus("explain", run, quarantined["first"][0]["id"], cwd=folder).stdout
+        told = inside("explain", run, quarantined["first"][0]["id"], cwd=folder).stdout
         assert "QUARANTINED" in told and quarantined["first"][0]["locator"] in told
 
 
 def test_raw_without_a_terminal_is_refused(built):
-    refused = medcorpus("explain", built[0] / "runs/real", "duplicate", "--raw", cwd=built[0], code=2)
+    refused = inside("explain", built[0] / "runs/real", "duplicate", "--raw", cwd=built[0], code=2)
     assert "needs a terminal" in refused.stderr and not refused.stdout
 
 

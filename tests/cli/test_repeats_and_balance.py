@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.helpers import medcorpus, parts, tree
+from tests.cli.helpers import inside, medcorpus, parts, tree
 
 HEADERS = {
     "eng": "We use cookies to make this page better",
@@ -130,7 +130,7 @@ def test_bad_flags(tmp_path, flags, complaint):
 def test_bad_recipe(tmp_path):
     text = RECIPE.replace("cap: 6", "cap: 6, budget: 9").replace("seen: 5", "seen: 1").replace("over_cap", "overcap")
     (tmp_path / "bad.yaml").write_text(text)
-    refused = medcorpus("check", "bad.yaml", cwd=tmp_path, code=2).stderr
+    refused = inside("check", "bad.yaml", cwd=tmp_path, code=2).stderr
     assert "3 problems" in refused and "did you mean 'over_cap'" in refused
     assert "budget goes with temperature or unimax" in refused and "seen" in refused
 
@@ -138,5 +138,5 @@ def test_bad_recipe(tmp_path):
 def test_what_stages_tells():
     from pathlib import Path
 
-    shown = medcorpus("stages", "balance", cwd=Path.cwd()).stdout
+    shown = inside("stages", "balance", cwd=Path.cwd()).stdout
     assert "unimax 5" in shown and "5x 45.00%" in shown and "Chung et al. 2023" in shown

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from datasets import load_from_disk
 
-from tests.cli.helpers import medcorpus, parts
+from tests.cli.helpers import inside, medcorpus, parts
 
 RECIPE = """
 name: corpus
@@ -58,11 +58,11 @@ def test_a_retired_row_and_all_made_from_it_are_gone(folder: Path) -> None:
     assert steps["ingest"]["parts"] > 4
     assert len([name for name in new if name not in old and "ingest" in name]) == 1, "only the share it was in"
     assert len([name for name in new if name not in old]) <= 5, "one part of each step, and the dataset"
-    shown = medcorpus("explain", "runs/corpus", "retired", cwd=folder).stdout
+    shown = inside("explain", "runs/corpus", "retired", cwd=folder).stdout
     assert "007.txt" in shown and retired in shown
-    assert "its id is retired" in medcorpus("explain", "runs/corpus", retired, cwd=folder).stdout
-    assert "retired: 1 ids" in medcorpus("check", "corpus.yaml", cwd=folder).stdout
-    medcorpus("verify", "runs/corpus", cwd=folder)
+    assert "its id is retired" in inside("explain", "runs/corpus", retired, cwd=folder).stdout
+    assert "retired: 1 ids" in inside("check", "corpus.yaml", cwd=folder).stdout
+    inside("verify", "runs/corpus", cwd=folder)
     assert build(folder)["ingest"]["parts_run"] == 0
 
 

@@ -1,5 +1,7 @@
 """`medcorpus train` as a user runs it: the smoke, a prepared folder on a bare machine, plans, refusals."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -17,6 +19,7 @@ from medcorpus.core.errors import MedcorpusError
 from medcorpus.recipe.compile import compile
 from medcorpus.recipe.load import load
 from medcorpus.training import run
+from medcorpus.training.__main__ import main
 from medcorpus.training.devices import Devices
 from medcorpus.training.log import read_log
 from medcorpus.training.prepared import Prepared
@@ -40,7 +43,7 @@ steps:
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("train")
     with pytest.MonkeyPatch.context() as fewer:
-        fewer.setattr(smoke, "DAYS", 4)
+        fewer.setattr(smoke, "DAYS", 3)
         smoke.write_rows(made / "rows")
     (made / "little.yaml").write_text(RECIPE)
     return made
@@ -100,6 +103,20 @@ def training(folder: Path, *options: str, blocked: list[str] | None = None, code
     return done
 
 
+def here(folder: Path, *options: str, code: int = 0):
+    """The same in this process: most of a start is the import of torch and transformers."""
+    import torch
+
+    torch.set_num_threads(1)  # as OMP_NUM_THREADS says to the others: sums are added up in another order by two
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as given, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        given.setattr(sys, "argv", ["medcorpus.training", str(folder), "--cpu", *options])
+        ended = main()
+    done = subprocess.CompletedProcess(options, ended, out.getvalue(), err.getvalue())
+    assert ended == code, f"exit {ended}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
 def test_the_smoke(tmp_path):
     """Both stages, kill -9 and exact resume, export, stock reload, evaluation: every check of the command itself."""
     done = medcorpus("train", "post_moe", "--smoke", "--json", cwd=tmp_path)
@@ -138,12 +155,12 @@ def test_the_smoke(tmp_path):
 def test_a_bare_machine_runs_what_was_prepared(prepared, folder, tmp_path):
     done = training(copied(prepared, tmp_path / "bare"), "--json", blocked=BARE)
     bare = json.loads(done.stdout)
-    full = json.loads(training(copied(prepared, tmp_path / "full"), "--json").stdout)
+    full = json.loads(here(copied(prepared, tmp_path / "full"), "--json").stdout)
     assert bare["stage2"]["digest"] == full["stage2"]["digest"], "from .npy and from Arrow, the same training"
     assert bare["evaluate"]["by_language"] == full["evaluate"]["by_language"]
     assert (tmp_path / "full" / "steps").exists() and list((tmp_path / "full").glob("steps/*/routing.png"))
     assert not list((tmp_path / "bare").glob("steps/*/routing.png")) and "needs matplotlib" in done.stderr
-    assert training(tmp_path / "full").stderr == "", "run again: nothing to do"
+    assert here(tmp_path / "full").stderr == "", "run again: nothing to do"
 
 
 def test_sigterm_saves_what_changed_is_named_and_the_same_command_goes_on(prepared, tmp_path):
@@ -164,10 +181,10 @@ def test_sigterm_saves_what_changed_is_named_and_the_same_command_goes_on(prepar
     (plan,) = root.glob("data/stage1-*/plan.json")
     written = plan.read_text()
     plan.write_text(written.replace(json.loads(written)["shards"], "f" * 32))
-    refused = training(root, code=3)
+    refused = here(root, code=3)
     assert "made with another shards" in refused.stderr and "--accept shards" in refused.stderr
     plan.write_text(written)
-    again = training(root, "--until", "stage1", "--again", "stage1", "--json")
+    again = here(root, "--until", "stage1", "--again", "stage1", "--json")
     assert "going on after step" in again.stderr and json.loads(again.stdout)["again"]["equal"]
 
 
