@@ -45,7 +45,7 @@ WORLD = {
             ["vinywaji baridi", "maji ya chumvi", "krimu ya zinki", "bendeji ngumu"]),
 }  # fmt: skip
 DAYS = 8  # every sign is asked about with each of these numbers; one number is kept for the test
-TINY = {"init": "random", "hidden": 64, "layers": 4, "heads": 4, "key_value_heads": 2, "ffn": 128, "context": 256, "vocabulary": 1200}  # fmt: skip # noqa: E501
+TINY = {"init": "random", "hidden": 48, "layers": 4, "heads": 4, "key_value_heads": 2, "ffn": 96, "context": 256, "vocabulary": 1200}  # fmt: skip # noqa: E501
 TUNE = {
     "window": 192, "overlap": 0, "batch_tokens": 2048, "micro_tokens": 2048, "precision": "fp32", "lr": 4e-3,
     "warmup": 0.1, "save_every": 10, "log_every": 10, "evaluate_every": 0, "heldout": 0.02,

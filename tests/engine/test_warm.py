@@ -12,8 +12,8 @@ name: c
 languages: [en]
 steps:
   - ingest: {path: a.txt}
-  - quality:
-  - select: {drop: [too_short]}
+  - balance: {by: [language], cap: 10}
+  - select: {drop: [over_cap]}
 """
 
 
@@ -26,8 +26,8 @@ def test_once_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_text("The patient should drink plenty of water.")
     (tmp_path / "c.yaml").write_text(RECIPE)
     first = medcorpus("build", "c.yaml", cwd=tmp_path).stderr
-    assert first.count("compiling the kernels of quality:") == 1 and first.count("kernels compiled in") == 1
-    assert compiled(tmp_path / "kernels") == {"compiled-quality"}
+    assert first.count("compiling the kernels of balance:") == 1 and first.count("kernels compiled in") == 1
+    assert compiled(tmp_path / "kernels") == {"compiled-balance"}
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").rglob("*.nb?")}
     assert len(kept) > 2
     second = medcorpus("build", "c.yaml", "--out", "again", cwd=tmp_path).stderr
@@ -39,7 +39,7 @@ def test_a_stage_that_cannot_be_opened_is_told_by_the_run(tmp_path: Path, monkey
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
     (tmp_path / "a.txt").write_text("The patient should drink plenty of water.")
     (tmp_path / "not.bin").write_bytes(b"no model")
-    (tmp_path / "c.yaml").write_text(RECIPE.replace("quality:", "langid: {model: not.bin}").replace("too_short", "wrong_language"))  # fmt: skip # noqa: E501
+    (tmp_path / "c.yaml").write_text(RECIPE.replace("balance: {by: [language], cap: 10}", "langid: {model: not.bin}").replace("over_cap", "wrong_language"))  # fmt: skip # noqa: E501
     failed = medcorpus("build", "c.yaml", cwd=tmp_path, code=None)
     assert failed.returncode in (3, 4) and "not.bin" in failed.stderr and "Traceback" not in failed.stderr
     assert compiled(tmp_path / "kernels") == set()
