@@ -29,7 +29,7 @@ def test_once_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert first.count("compiling the kernels of balance:") == 1 and first.count("kernels compiled in") == 1
     assert compiled(tmp_path / "kernels") == {"compiled-balance"}
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").rglob("*.nb?")}
-    assert len(kept) > 2
+    assert len(kept) >= 2  # a kernel: what is kept of it, and its code
     second = medcorpus("build", "c.yaml", "--out", "again", cwd=tmp_path).stderr
     assert "compiling" not in second
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").rglob("*.nb?")} == kept
