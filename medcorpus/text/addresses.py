@@ -3,6 +3,8 @@
 import numpy as np
 from numba import njit
 
+from medcorpus.text.compiled import INNER
+
 # Bytes of an e-mail address after lower(): before the @ (1), and in a label of the domain (2). See `normal._MAIL`.
 _MAIL = np.zeros(256, np.uint8)
 _MAIL[list(b"abcdefghijklmnopqrstuvwxyz0123456789-")] = 3
@@ -13,7 +15,7 @@ _WWW, _FTP, _HTTP, _HTTPS, _SCHEME = (
 )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def may_be_address(data, at, end):
     """Whether `@`, `://` or, in any case, `www.` stands at `at`."""
     byte = data[at]
@@ -26,7 +28,7 @@ def may_be_address(data, at, end):
     return data[at + 1] | 0x20 == 0x77 and data[at + 2] | 0x20 == 0x77 and data[at + 3] == 0x2E
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _is(data, at, end, word):
     """Whether `word` stands at `at`."""
     if at + len(word) > end:
@@ -37,7 +39,7 @@ def _is(data, at, end, word):
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def blank_addresses(line, end):
     """Overwrite what `normal._WEB`, then what `normal._MAIL` finds in the first `end` bytes with spaces."""
     at = 0

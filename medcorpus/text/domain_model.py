@@ -28,6 +28,7 @@ from numba import njit
 
 from medcorpus.core.errors import Fatal, Missing
 from medcorpus.text.buffers import buffers
+from medcorpus.text.compiled import INNER
 from medcorpus.text.nfc import decode
 from medcorpus.text.terms import classes
 
@@ -126,7 +127,7 @@ def train(
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _features(data, at, end, table, out):
     """Slots of the features of data[at:end] into `out`; how many."""
     count = 0

@@ -23,6 +23,8 @@ import numpy as np
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
+from medcorpus.text.compiled import INNER
+
 MOST_LEADERS = 64
 """Rows of one band that agree with none before them and that later rows are still compared with."""
 
@@ -150,7 +152,7 @@ def _pointer(typing, address):  # type: ignore[no-untyped-def]
     return types.CPointer(types.uint32)(types.uint64), code
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _find(parent, row):
     while parent[row] != row:
         parent[row] = parent[parent[row]]
@@ -186,7 +188,7 @@ def _note(row, address, counts, table, stamp):
     return table
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _shared(row, address, counts, table, stamp, least):
     """How many shingles of `row` are in the table; stops when `least` is out of reach."""
     mask = np.uint64(len(table) - 1)
@@ -207,7 +209,7 @@ def _shared(row, address, counts, table, stamp, least):
     return shared
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _speaks_against(one, two, guard, strengths, numbers, words, edges, asks, languages):
     if languages[one] != languages[two] and languages[one] and languages[two]:
         return True
@@ -221,7 +223,7 @@ def _speaks_against(one, two, guard, strengths, numbers, words, edges, asks, lan
     )
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _compare(
     one, two, noted, threshold, guard, table, stamp,
     whole, strengths, numbers, words, edges, asks, languages, answers, address, counts,
@@ -249,7 +251,7 @@ def _compare(
     return _COPY, similarity, noted, table
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _contradict(against, one, two):
     if against[one] < 0 or two < against[one]:
         against[one] = two

@@ -5,6 +5,7 @@ import pyarrow as pa
 from numba import njit
 
 from medcorpus.text.buffers import buffers
+from medcorpus.text.compiled import INLINE
 
 _PRIME, _OFFSET = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)  # FNV-1a (Fowler, Noll, Vo)
 _MIX1, _MIX2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64 (Steele et al. 2014)
@@ -16,7 +17,7 @@ def hashes(array: pa.Array | pa.ChunkedArray, seed: int = 1) -> np.ndarray:
     return _hashes(data, offsets, np.uint64(seed))
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def mixed(word):
     """`word` (uint64) with every bit spread over all others; one to one."""
     word = (word ^ word >> np.uint64(30)) * _MIX1

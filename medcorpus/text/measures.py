@@ -33,6 +33,7 @@ import pyarrow as pa
 from numba import njit
 
 from medcorpus.text.buffers import buffers
+from medcorpus.text.compiled import INLINE, INNER
 from medcorpus.text.nfc import decode
 
 _WALKED = (
@@ -141,7 +142,7 @@ def classes() -> np.ndarray:
     return table
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _stir(state, value):
     state = (state ^ np.uint64(value)) * _PRIME
     return state ^ state >> np.uint64(32)
@@ -320,7 +321,7 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, brea
     return chars, chars - spaces, letters, digits, symbols, words, lines, longest, braced, menu
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _repetition(word_hash, word_size, line_hash, line_size, keys, stamps, values, stamp):
     """What comes again, as a tuple. `stamp` and the three after it are used for this document only."""
     mask = np.uint64(len(keys) - 1)
@@ -363,7 +364,7 @@ def _repetition(word_hash, word_size, line_hash, line_size, keys, stamps, values
     return word_chars, line_chars, duplicate, top, repeated
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _slot(keys, stamps, stamp, mask, key):
     """Where `key` is, or would go: open addressing, slots of other stamps being empty."""
     slot = (key ^ key >> np.uint64(29)) & mask

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from medcorpus.text.compiled import INNER
 from medcorpus.text.tokens import mix
 
 MOST_VALUES = 112
@@ -97,7 +98,7 @@ def _band_keys(values, offsets, a, b, bands):
     return out
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _smallest(values, a, b, out):
     """Four permutations at a time over all shingles, or all over one: the compiler makes vectors of the inner loop."""
     count, most = len(values), np.uint32(0xFFFFFFFF)

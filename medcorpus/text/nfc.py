@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
+from medcorpus.text.compiled import INNER
 from medcorpus.text.stored import stored
 
 CLASS = 0xFF
@@ -93,7 +94,7 @@ def decode(data, at):
     ), 4
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _composes(first, second, pairs):
     """Whether a starter and a character that is not blocked from it become one (UAX 15, D117)."""
     if _V[0] <= second < _V[1]:
@@ -107,7 +108,7 @@ def _composes(first, second, pairs):
     return pairs[slot] == wanted
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def changes(point, kind, starter, last, pairs):
     """Whether `point` makes a text change that was fine so far.
 

@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 from numba import njit
 
 from medcorpus.text.buffers import buffers, contiguous
+from medcorpus.text.compiled import INLINE, INNER
 from medcorpus.text.tokens import NOT_NFC, mix, tables, tokens
 
 SCHEME = 1
@@ -116,7 +117,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return array
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _holds(sorted_values, value):
     low, high = 0, len(sorted_values)
     while low < high:
@@ -232,7 +233,7 @@ def _figures(hashes, marks, count, seed, units):
     return strengths, numbers, mix(said)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _distinct(hashes, count, width, seed, stamp, seen, values, put):
     """Append the shingles of a document to `values`, each once; where the next ones go."""
     top = np.uint64(1)  # _BASE ** width

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from medcorpus.text import nfc
+from medcorpus.text.compiled import INLINE, INNER
 from medcorpus.text.nfc import changes, decode
 
 BLANK, WORD, CHAR, MARK, SKIP = range(5)
@@ -53,18 +54,18 @@ def hashed(points):
     return _end(state, pending)
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _mix(state, eight):
     state = (state ^ eight) * _PRIME
     return state ^ state >> np.uint64(32)
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _end(state, pending):
     return _mix(state, pending) * _STEP
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _append(state, pending, size, point):
     """A letter more: hash so far, ASCII bytes that are no eight yet, how many; _OTHER once there was another letter."""
     if size == _OTHER:
@@ -75,7 +76,7 @@ def _append(state, pending, size, point):
     return (_mix(state, pending), np.uint64(0), 0) if size == 7 else (state, pending, size + 1)
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _eight(data, at, end):
     """The bytes data[at:at + 8], the lowest first, 0 from `end` on."""
     if at + 8 <= len(data):
@@ -98,7 +99,7 @@ def _eight(data, at, end):
     return found
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _letters(eight):
     """(high bits of the bytes that are ASCII letters or digits, all bytes in lower case)."""
     low = eight & _LOW
@@ -107,19 +108,19 @@ def _letters(eight):
     return found & ~eight & _HIGH, lower
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _before(marks):
     """(a mask of the bytes before the first of `marks`, which are high bits; how many). All, 8 when there is none."""
     mask = ((marks & (~marks + _ONE)) >> np.uint64(7)) - _ONE
     return mask, np.int64((mask & np.uint64(0x0101010101010101)) * np.uint64(0x0101010101010101) >> np.uint64(56))
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _slot(key):
     return key ^ key >> np.uint64(32)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _find(nodes, key):
     """Slot of `key`, or -1."""
     mask = np.uint64(len(nodes) - 1)
@@ -131,13 +132,13 @@ def _find(nodes, key):
     return -1
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _marked(bits, key):
     top = key >> np.uint64(64 - BITS)
     return bits[top >> np.uint64(3)] >> (top & np.uint64(7)) & 1 != 0
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _stem_of(read, stems, inside, nodes, stem):
     """(key of what was read as a stem if there is such a stem, else `stem`; whether a stem is or begins so)."""
     if not _marked(inside, read):
@@ -146,7 +147,7 @@ def _stem_of(read, stems, inside, nodes, stem):
     return wanted if _marked(stems, wanted) and _find(nodes, wanted) >= 0 else stem, True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _stems_in(lower, size, state, stems, inside, nodes, stem):
     """`_stem_of` after each of the first `size` bytes of `lower`."""
     for which in range(size):
@@ -160,7 +161,7 @@ def _stems_in(lower, size, state, stems, inside, nodes, stem):
     return stem, True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _tokenise(data, at, end, have, tables, stems, inside, nodes, hashes, others, starts, stops):
     """Tokens of data[at:end] appended to the first `have`, until there is no more room: (at, have, splits).
 
@@ -265,7 +266,7 @@ def _tokenise(data, at, end, have, tables, stems, inside, nodes, hashes, others,
     return min(at, end), have, twice
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _firsts(hashes, others, until, first, nodes, found):
     """Tokens of the first `until` with which a term may begin into `found`; how many.
 
@@ -283,7 +284,7 @@ def _firsts(hashes, others, until, first, nodes, found):
     return kept
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _longest(i, have, hashes, others, first, later, nodes, live, grown):
     """(number, tokens) of the longest term that begins at token `i`; -1, 0 when none does."""
     ways = 0
@@ -323,7 +324,7 @@ def _characters(data, begin, end):
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _splits(data, at, end, kinds):
     """Characters of data[at:end] that are two in normal form C."""
     found = 0

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from medcorpus.text import nfc
+from medcorpus.text.compiled import INLINE
 from medcorpus.text.measures import HAN_RANGES, UNSPACED_RANGES
 from medcorpus.text.nfc import changes, decode
 from medcorpus.text.stored import stored
@@ -89,7 +90,7 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return entries, first, longest
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def mix(word):
     """The finaliser of splitmix64."""
     word = (word ^ word >> np.uint64(30)) * _MIX1
@@ -97,7 +98,7 @@ def mix(word):
     return word ^ word >> np.uint64(31)
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _stir(state, entry, many):
     folded = entry & _FOLD
     if folded < _MANY:
@@ -199,7 +200,7 @@ def tokens(data, begin, stop, tables, seed, hashes, marks):
     return count
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _is_digit(data, at, entries):
     return entries[decode(data, at)[0]] >> _KIND & _KINDS == _DIGIT
 

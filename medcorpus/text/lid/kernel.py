@@ -25,6 +25,7 @@ import pyarrow as pa
 from numba import njit
 
 from medcorpus.text.buffers import buffers
+from medcorpus.text.compiled import INNER
 from medcorpus.text.lid.line import NOT_NFC, as_it_is, composed, line, room, tables
 from medcorpus.text.lid.model import NO_LETTERS, NOTHING_KNOWN
 from medcorpus.text.lid.weights import MAXN, Weights
@@ -80,7 +81,7 @@ def _step(state, byte):
     return np.uint32((state ^ byte) * _PRIME)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _ones(bits):
     """Bits set: the compiler knows this idiom and makes it one instruction."""
     bits -= bits >> np.uint64(1) & np.uint64(0x5555555555555555)
@@ -151,7 +152,7 @@ def _flush(hashes, size, rows, index, bucket, shift, reciprocal, found, sums, to
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _sum(hashes, size, rows, index, bucket, shift, reciprocal, found, sums):
     """Add the rows of the first `size` hashes to `sums`; how many there were."""
     for which in range(size):
@@ -188,7 +189,7 @@ def _sum(hashes, size, rows, index, bucket, shift, reciprocal, found, sums):
     return kept
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _load(text, at):
     """Eight bytes, the lowest first; the compiler makes one load of it."""
     at = np.uint64(at)
@@ -204,7 +205,7 @@ def _load(text, at):
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _until_space(value):
     """A mask of the bytes of `value` before the first space; all ones when it has none."""
     other = value ^ np.uint64(0x2020202020202020)
@@ -212,7 +213,7 @@ def _until_space(value):
     return ((marks & (~marks + np.uint64(1))) >> np.uint64(7)) - np.uint64(1)  # no mark: 0 - 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _add(row, rows, total):
     """Add one row to `total`, unless it is -1; how many that were."""
     if row < 0:
@@ -343,7 +344,7 @@ def _predict(data, offsets, tables, model, labels, scores, doubtful):
             _best(logits, labels[row], scores[row], floor)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _softmax(total, count, model, allowed, logits):
     """Probabilities of the labels allowed into `logits`, -1 for the others."""
     output, scale = model.output, model.scale
@@ -366,7 +367,7 @@ def _softmax(total, count, model, allowed, logits):
         logits[which] = logits[which] / whole if allowed[which] else -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _descend(total, count, model, nodes, found):
     """Probabilities of all labels into `found`, -1 for those that fastText does not reach.
 

@@ -16,6 +16,7 @@ from numba import njit
 from medcorpus.text import nfc
 from medcorpus.text.addresses import blank_addresses, may_be_address
 from medcorpus.text.buffers import buffers, contiguous, strings
+from medcorpus.text.compiled import INNER
 from medcorpus.text.lid import normal
 from medcorpus.text.nfc import changes, decode
 from medcorpus.text.stored import stored
@@ -140,7 +141,7 @@ def _scripts(data, offsets, tables):
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _dominant(counts, simplified, traditional):
     """Script of a text with `counts` letters of each script: the rules of `normal.script_of`."""
     han, kana = counts[_HANI], counts[_KANA]
@@ -164,7 +165,7 @@ def _dominant(counts, simplified, traditional):
     return _HANI
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _encode(point, out, put):
     """Write `point` at `put`; where the next one goes."""
     if point < 0x80:
@@ -186,7 +187,7 @@ def _encode(point, out, put):
     return put + 4
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _ends_word(data, begin, at, end, flags):
     """Whether the sigma at `at` is a final one: a cased letter before it, none after it (SpecialCasing.txt)."""
     before = at
@@ -210,7 +211,7 @@ def _ends_word(data, begin, at, end, flags):
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _closer(data, begin, at, end, point, flags, kinds, pairs, splits, starter, last):
     """(what `point` becomes, 0 for what its entry says; a second character or 0; starter and class so far).
 
@@ -235,7 +236,7 @@ def _closer(data, begin, at, end, point, flags, kinds, pairs, splits, starter, l
     return first, second, point if last == 0 else starter, last
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _lowered(data, begin, end, tables, out):
     """Lower case of data[begin:end] into `out`; its size, or NOT_NFC."""
     entries, flags = tables.entries, tables.flags
@@ -351,7 +352,7 @@ def _copy(data, begin, end, out):
         out[at - begin] = data[at]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def as_it_is(data, begin, end, entries, out):
     """What a model of others is shown of data[begin:end], single spaces between words: (size, whether it has letters).
 

@@ -24,6 +24,7 @@ import pyarrow as pa
 from numba import njit
 
 from medcorpus.text.buffers import buffers
+from medcorpus.text.compiled import INLINE, INNER
 from medcorpus.text.measures import classes
 from medcorpus.text.nfc import decode
 
@@ -213,7 +214,7 @@ def walk(data, begin, end, table, hashes, sizes, flags, starts, stops, listed):
         at += step
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def _goes_on(data, at, end, table, point):
     """Does the word go on after a point or comma (letter after a letter, digit after a digit) or an apostrophe?"""
     if at >= end:
@@ -224,7 +225,7 @@ def _goes_on(data, at, end, table, point):
     return after == _LETTER or (after == _DIGIT and point == 0x2E)
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _listed(listed, key):
     """The bit of a stop word's hash, 0 when it is none."""
     slot = key & np.uint64(_SLOTS - 1)
@@ -235,7 +236,7 @@ def _listed(listed, key):
     return np.uint64(0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, **INNER)
 def count_words(count, seen, hashes, sizes, flags, work, out):
     """Counts of WORDS into `out` (int64) from what `walk` found; `hashes` is overwritten.
 

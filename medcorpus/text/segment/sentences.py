@@ -24,6 +24,7 @@ from numba import njit
 
 from medcorpus.core.languages import registry
 from medcorpus.text.buffers import buffers
+from medcorpus.text.compiled import INLINE, INNER
 from medcorpus.text.nfc import decode
 from medcorpus.text.segment import marks as table
 from medcorpus.text.segment.marks import (
@@ -89,26 +90,26 @@ def sentences(array: pa.Array | pa.ChunkedArray, languages: pa.Array | pa.Chunke
     return Pieces(*_cut(data, offsets, ordinal, kinds, folds, hashes, flags, *table.phrases()))
 
 
-@njit(inline="always")
+@njit(**INLINE)
 def _solid(kind):
     """Whether it is part of a word."""
     return UPPER <= kind <= DIGIT
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _stir(state, point):
     state = (state ^ np.uint64(point)) * PRIME
     return state ^ state >> np.uint64(32)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _flags(hashes, flags, state):
     """The lists that hold a word."""
     place = np.searchsorted(hashes, state)
     return flags[place] if place < len(hashes) and hashes[place] == state else np.uint8(0)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _closing(data, at, end, kinds, wide, opened):
     """(byte after the stops and closing marks that follow a stop, how many marks close, how many stops). After a
     `wide` stop, one of Chinese or Japanese, “ opens."""
@@ -179,7 +180,7 @@ def _fits(data, at, begin, end, before, texts, starts, first, last):
     return False
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _full_stops(data, begin, end, kinds):
     """Full stops behind words of six letters of Thai or Lao or more."""
     count = letters = 0
@@ -197,7 +198,7 @@ def _full_stops(data, begin, end, kinds):
     return count
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _ends_at_full_stop(word, tokens, stops, closes, after, ordinal, hashes, flags):
     """Whether a full stop between the word before it and what comes after is the end of a sentence.
 
@@ -435,7 +436,7 @@ def _cut(data, offsets, ordinal, kinds, folds, hashes, flags, texts, phrases, li
     return first, out
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _goes_on(point, kind, following):
     """Whether a mark that is no full stop stands inside a word or number: д-р, ዶ/ር, 7,4, מ"ג."""
     if point == 0x2C:
