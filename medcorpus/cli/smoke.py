@@ -96,7 +96,7 @@ def shrink(value: dict[str, Any]) -> None:
             if key == "tune":
                 params |= TUNE
                 params["mix"] = {kind.split("/")[0]: share for kind, share in params["mix"].items()}
-                params["epochs"] = exam_epochs if "mcqa" in params["mix"] else 4
+                params["epochs"] = exam_epochs if "mcqa" in params["mix"] else 3
             elif key == "evaluate":
                 params |= {"exams": [], "split": ["test"]}
 
