@@ -9,7 +9,8 @@ STAMP := $(VENV)/.installed
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-build: $(STAMP) ## virtual environment, install, run the quickstart, show the result
+build: $(STAMP) ## virtual environment, install, compile the kernels, run the quickstart, show the result
+	-$(BIN)/medcorpus doctor
 	$(BIN)/medcorpus build quickstart
 	$(BIN)/medcorpus status runs/quickstart
 	@echo "try: $(BIN)/medcorpus explain runs/quickstart too_short"

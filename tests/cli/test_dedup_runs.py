@@ -168,7 +168,9 @@ def killed_in(folder: Path, phase: str, share: float, lasts: float) -> bool:
     return running
 
 
-@pytest.mark.parametrize("phase", ["emit", "resolve", "apply"])
+@pytest.mark.parametrize(
+    "phase", ["emit", *(pytest.param(phase, marks=pytest.mark.accept) for phase in ("resolve", "apply"))]
+)
 def test_kill_9_in_each_phase(phase, whole, tmp_path):
     for day in range(DAYS):
         write_slice(tmp_path, day)

@@ -149,6 +149,7 @@ def test_a_limit_or_a_language_reruns_only_the_first_select_and_on(built, change
     assert any(re.search("changed", step["why"]) for step in plan)
 
 
+@pytest.mark.accept  # of small runs `make test` says the same, in tests/engine and tests/cli/test_incremental.py
 def test_other_worker_count_and_folder_give_the_same_bytes(built, tmp_path):
     folder = built[0]
     (tmp_path / "real.yaml").write_text((folder / "real.yaml").read_text())
