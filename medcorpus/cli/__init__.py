@@ -99,6 +99,8 @@ def _dispatch(args: list[str]) -> int:
         return EXIT_DONE
     from importlib import import_module
 
+    if name == "build" or name in SUBCOMMANDS:
+        _begin(rest, SUBCOMMANDS.get(name, STAGES["ingest"])[0])
     if name in COMMANDS:
         command: Any = getattr(import_module(COMMANDS[name][0]), name)
     elif name in SUBCOMMANDS:
@@ -117,6 +119,17 @@ def _dispatch(args: list[str]) -> int:
         app.command(name, no_args_is_help=False)(command)
     result = app(rest, prog_name=f"medcorpus {name}", standalone_mode=True)
     return result if isinstance(result, int) else EXIT_DONE
+
+
+def _begin(args: list[str], stage: str) -> None:
+    """Start what workers are copied from before the command itself is imported, which takes as long."""
+    if not args or {"-h", "--help", "--dry-run"} & set(args):
+        return
+    from medcorpus.core import light
+    from medcorpus.engine.early import template
+
+    light.starting()
+    template([path.partition(":")[0] for path in (STAGES["ingest"][0], stage)])
 
 
 def _say(error: MedcorpusError, as_json: bool) -> None:

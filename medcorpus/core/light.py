@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class _Hidden:
@@ -44,9 +45,30 @@ def arrow() -> None:
 
 
 def kernels() -> None:
-    """Import what numba needs to load a kernel; it does not look for scipy again. Before any module with kernels."""
+    """Import numba, ready to load kernels but not to compile any. Before any module with kernels.
+
+    Before numba looks for a kernel on disk it makes ready to compile it (0.2 s), whether it finds it or not. The
+    compiler does that as well, so here a kernel is only loaded.
+    """
     with absent("scipy"):
-        import numba.np.arraymath  # noqa: F401
+        from numba.core import caching
+        from numba.core.runtime.nrt import rtsys
+
+    def load(self: Any, signature: Any, context: Any) -> Any:
+        rtsys.initialize(context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(signature, context)
+
+    if hasattr(caching.Cache, "_load_overload"):  # else a numba of another make, as quick as it is
+        caching.Cache.load_overload = load  # type: ignore[method-assign]
+
+
+def compiler() -> None:
+    """Make numba ready to compile; it does not look for scipy again. Before any module with kernels."""
+    with absent("scipy"):
+        from numba.core.registry import cpu_target
+
+        cpu_target.target_context.refresh()
 
 
 def starting() -> None:

@@ -22,6 +22,7 @@ from typing import IO, Any, Protocol
 import pyarrow as pa
 
 from medcorpus.core.errors import Locked
+from medcorpus.core.writeback import writeback
 
 _TEMPORARY = ".tmp-"
 
@@ -148,8 +149,9 @@ class LocalStore:
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with open(descriptor, "wb") as sink:  # noqa: PTH123 (from a descriptor)
-                yield sink
-                sink.flush()
+                with writeback(descriptor):
+                    yield sink
+                    sink.flush()
                 os.fsync(descriptor)
             temporary.replace(target)
         except BaseException:

@@ -1,4 +1,4 @@
-"""Worker processes: spawn, hand out tasks, hear progress, survive their deaths.
+"""Worker processes: start them, hand out tasks, hear progress, survive their deaths.
 
 Each worker holds one end of a lifeline pipe; when the driver dies, however it dies, the pipe closes
 and the worker leaves. A worker that dies (out of memory, a crash in native code) fails only the tasks it
@@ -6,7 +6,6 @@ held: they are tried once more, then reported.
 """
 
 import asyncio
-import multiprocessing as mp
 import os
 import threading
 import time
@@ -14,10 +13,10 @@ import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from medcorpus.core import light
 from medcorpus.core.errors import MedcorpusError, PartitionError, Retryable
 from medcorpus.engine.early import Early, Process
 from medcorpus.engine.worker import Result, Task, Worker
@@ -43,11 +42,9 @@ class Pool:
     def __init__(self, root: str, size: int, early: Early | None = None):
         self.size = max(1, size)
         self._root = root
-        self._context = mp.get_context("spawn")
-        self._lifeline = early.lifeline if early else self._context.Pipe(duplex=False)
-        self._workers: list[Process] = early.workers[: self.size] if early else []
-        for worker in early.workers[self.size :] if early else ():
-            worker.process.terminate()
+        self._early = early
+        self._lifeline = early.lifeline if early else Pipe(duplex=False)
+        self._workers: list[Process] = []
 
     def run(self, tasks: Sequence[Task], io: bool = False) -> Iterator[Heard]:
         """Do all tasks, in any order; yields what is heard. With `io`, one process takes them all."""
@@ -66,12 +63,21 @@ class Pool:
                     yield from self._bury(worker, todo, tried)
 
     def _idle(self, wanted: int) -> list[Process]:
+        self._take_over()
+        self._workers = [worker for worker in self._workers if worker.busy or worker.process.is_alive()]
         idle = [worker for worker in self._workers if not worker.busy]
         while len(idle) < wanted and len(self._workers) < self.size:
-            worker = Process(self._context, self._lifeline[0])
+            worker = Process(self._lifeline[0])
             self._workers.append(worker)
             idle.append(worker)
         return idle[:wanted]
+
+    def _take_over(self) -> None:
+        if self._early:
+            self._workers = self._early.workers()
+            self._early = None
+            while len(self._workers) > self.size:
+                self._workers.pop().process.terminate()
 
     def _listen(self, worker: Process, todo: deque[list[Task]], tried: set[str]) -> Iterator[Heard]:
         try:
@@ -111,6 +117,7 @@ class Pool:
 
     def close(self) -> None:
         """Stop every worker, busy or not. What they published stays."""
+        self._take_over()
         for worker in self._workers:
             worker.process.terminate()
         for worker in self._workers:
@@ -124,12 +131,9 @@ class Pool:
             end.close()
 
 
-def work(pipe: Connection, lifeline: Connection, kernels: bool) -> None:
+def work(pipe: Connection, lifeline: Connection) -> None:
     """A worker's life: take tasks until told to stop. Ctrl-C is the driver's to handle."""
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-    light.arrow()
-    if kernels:
-        light.kernels()
     worker: Worker | None = None
     lock = threading.Lock()
 

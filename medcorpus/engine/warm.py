@@ -67,7 +67,7 @@ def _quietly() -> Iterator[None]:
     """A compiling process: what goes wrong in it shows in its exit code only."""
     light.starting()
     light.arrow()
-    light.kernels()
+    light.compiler()
     try:
         yield
     except Exception:

@@ -13,7 +13,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from medcorpus.core.errors import Fatal
 from medcorpus.core.params import Params
 from medcorpus.core.schema import PHI
 from medcorpus.core.stage import Job, Resources, Rows
+from medcorpus.core.writeback import writeback
 from medcorpus.text.buffers import buffers
 
 BATCH_ROWS = 1000  # rows of a record batch, as `datasets` writes them: random access reads little
@@ -64,8 +65,7 @@ class Shard(Job):
             _write_json(out / "state.json", _state(sums))
             _write_json(out / "dataset_info.json", {"citation": "", "description": "", "homepage": "", "license": ""})
         (out / "README.md").write_text(card(self.context.facts, tally, self.params.format), encoding="utf-8")
-        for path in sorted(out.iterdir()):
-            sums.setdefault(path.name, _sha256(path))
+        sums |= {path.name: _sha256(path) for path in out.iterdir() if path.name not in sums}
         (out / "SHA256SUMS").write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
         return figures
 
@@ -101,6 +101,8 @@ class _Hashed(io.RawIOBase):
     def __init__(self, path: Path):
         self.path, self.digest = path, hashlib.sha256()
         self._file = path.open("wb", buffering=0)
+        self._flushed = ExitStack()
+        self._flushed.enter_context(writeback(self._file.fileno()))
 
     def writable(self) -> bool:
         return True
@@ -117,7 +119,9 @@ class _Hashed(io.RawIOBase):
         return size
 
     def close(self) -> None:
-        self._file.close()
+        if not self.closed:
+            with self._file:
+                self._flushed.close()
         super().close()
 
 

@@ -128,6 +128,20 @@ class Slow(Map):
         return with_columns(batch, {"slow_pid": pa.array([len(t) for t in batch["text"].to_pylist()], pa.int64())})
 
 
+class Environment(Map):
+    """What the variable `variable` is where it runs."""
+
+    class Params(Params):
+        variable: str
+
+    name = "environment"
+    writes = (pa.field("environment", pa.string()),)
+
+    def apply(self, batch):
+        said = os.environ.get(self.params.variable)
+        return with_columns(batch, {"environment": pa.array([said] * batch.num_rows, pa.string())})
+
+
 class Mark(Map):
     """A select of its own."""
 
