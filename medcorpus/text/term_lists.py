@@ -61,9 +61,12 @@ def shipped(code: str) -> tuple[tuple[str, ...], ...]:
     path = FOLDER / f"{code}.txt"
     if not path.exists():
         return ()
-    return extended(
-        code, [*read(path), *(term for name in international(code) for term in read(FOLDER / f"{name}.txt"))]
-    )
+    return extended(code, [*read(path), *(term for name in international(code) for term in _international(name))])
+
+
+@cache
+def _international(name: str) -> list[tuple[str, ...]]:
+    return read(FOLDER / f"{name}.txt")
 
 
 def international(code: str) -> list[str]:

@@ -19,7 +19,7 @@ hash table, a node's key being made of its parent's and the next token's. Tokens
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -116,7 +116,8 @@ def index(terms: Sequence[Iterable[str]]) -> Index:
     return Index(_filter(first), later, stem_bits, _filter(inside), _table(nodes, stems), longest, len(terms))
 
 
-def tokens(term: str) -> list[tuple[str, bool]]:
+@lru_cache(maxsize=1 << 16)  # lists of languages of one script share their international terms
+def tokens(term: str) -> tuple[tuple[str, bool], ...]:
     """The tokens of a term as the kernel sees them, and whether each is a stem. Raises ValueError as `index`."""
     lower = unicodedata.normalize("NFC", term)
     table, made, stems = classes(), [], []
@@ -138,7 +139,7 @@ def tokens(term: str) -> list[tuple[str, bool]]:
         raise ValueError(f"the term {term!r} has no letter")
     if made and "\uac00" <= made[-1][-1] <= "\ud7a3":
         stems[-1] = True
-    return list(zip(made, stems, strict=True))
+    return tuple(zip(made, stems, strict=True))
 
 
 def count(array: pa.Array | pa.ChunkedArray, index: Index) -> Counts:
@@ -153,6 +154,7 @@ def count(array: pa.Array | pa.ChunkedArray, index: Index) -> Counts:
     return Counts(*found)
 
 
+@lru_cache(maxsize=1 << 18)
 def _key(token: str, stem: bool) -> int:
     found = int(hashed(np.array([*map(ord, token)], np.int64)))
     return found ^ int(STEM) if stem else found
