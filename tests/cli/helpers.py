@@ -1,8 +1,10 @@
 """Run the command line as a user does: in a process of its own, in a folder of its own."""
 
 import contextlib
+import gc
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,11 +36,20 @@ def medcorpus(*args: object, cwd: Path, code: int | None = 0, **kwargs: object) 
 
 
 def inside(*args: object, cwd: Path, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """`medcorpus ARGS` in this process, where its start is not what is tested: torch alone takes seconds to import."""
+    """`medcorpus ARGS` in this process, where its start is not what is tested: torch alone takes seconds to import.
+
+    Workers are processes all the same, of one template for all calls.
+    """
     command = list(map(str, args))
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        ended = run(command)
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            ended = run(command)
+    finally:  # what a build leaves behind in a process that it thinks is its own
+        gc.enable()
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
     done = subprocess.CompletedProcess(command, ended, out.getvalue(), err.getvalue())
     assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

@@ -58,9 +58,9 @@ def test_every_command_explains_itself(name, tmp_path):
 
 def test_usage_errors_are_2_and_name_the_nearest(tmp_path):
     assert "did you mean 'build'" in medcorpus("biuld", cwd=tmp_path, code=2).stderr
-    assert "quickstart" in medcorpus("build", "quikstart", cwd=tmp_path, code=2).stderr
+    assert "quickstart" in inside("build", "quikstart", cwd=tmp_path, code=2).stderr
     medcorpus("build", "--nonsense", cwd=tmp_path, code=2)
-    medcorpus("build", "quickstart", "--until", "nowhere", cwd=tmp_path, code=2)
+    inside("build", "quickstart", "--until", "nowhere", cwd=tmp_path, code=2)
     assert "no stage" in inside("stages", "qualty", cwd=tmp_path, code=2).stderr
     inside("status", "runs/none", cwd=tmp_path, code=2)
     problem = json.loads(inside("check", "none.yaml", "--json", cwd=tmp_path, code=2).stderr)
@@ -68,7 +68,7 @@ def test_usage_errors_are_2_and_name_the_nearest(tmp_path):
 
 
 def test_a_missing_engine_is_4_with_the_cure(tmp_path):
-    assert "--engine local" in medcorpus("build", "quickstart", "--engine", "ray", cwd=tmp_path, code=4).stderr
+    assert "--engine local" in inside("build", "quickstart", "--engine", "ray", cwd=tmp_path, code=4).stderr
 
 
 def test_doctor_languages_and_stages(tmp_path):

@@ -59,7 +59,7 @@ def write_slice(folder: Path, day: int, rows: int = 60) -> None:
 
 def build(folder: Path, more: str = "", *args: str) -> dict:
     (folder / "daily.yaml").write_text(RECIPE % more)
-    report = json.loads(medcorpus("build", "daily.yaml", "--json", *args, cwd=folder).stdout)
+    report = json.loads(inside("build", "daily.yaml", "--json", *args, cwd=folder).stdout)
     return {step["id"]: step for step in report["steps"]}
 
 
@@ -127,7 +127,7 @@ def test_an_index_over_two_recipes(tmp_path):
     again = build(second, ", against: [self, all], index: all", "--state", state)
     assert again["dedup"]["phases"].get("emit") is None, "a new version of the index hashes nothing again"
     assert tree(tmp_path / "state/index/all").keys() == tree(tmp_path / "state/index/all").keys()
-    refused = medcorpus("build", "daily.yaml", "--set", "dedup.threshold=0.7", "--state", state, cwd=second, code=3)
+    refused = inside("build", "daily.yaml", "--set", "dedup.threshold=0.7", "--state", state, cwd=second, code=3)
     assert "index all@2 was made with" in refused.stderr and "threshold 0.8 (here 0.7)" in refused.stderr
     assert "Traceback" not in refused.stderr
 

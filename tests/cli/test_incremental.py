@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.helpers import medcorpus, parts, tree
+from tests.cli.helpers import inside, parts, tree
 
 SENTENCES = {
     "en": "The patient in bed {n} was given {n} mg of the drug and slept well until the morning round.",
@@ -41,7 +41,7 @@ def write(folder: Path, numbers) -> None:
 
 def build(folder: Path, *args: str) -> dict[str, dict]:
     (folder / "nightly.yaml").write_text(RECIPE)
-    done = medcorpus("build", "nightly.yaml", "--json", *args, cwd=folder)
+    done = inside("build", "nightly.yaml", "--json", *args, cwd=folder)
     report = json.loads(done.stdout)
     return {step["id"]: step for step in report["steps"]} | {"changed": report["changed"]}
 
@@ -115,7 +115,7 @@ def test_a_changed_file_is_seen_even_with_its_old_size_and_time(base, tmp_path):
 def test_what_a_change_runs_again(base, change, runs):
     folder, _ = base
     build(folder)
-    planned = medcorpus("build", "nightly.yaml", "--set", change, "--dry-run", "--json", cwd=folder)
+    planned = inside("build", "nightly.yaml", "--set", change, "--dry-run", "--json", cwd=folder)
     steps = json.loads(planned.stdout)["steps"]
     assert [step["id"] for step in steps if step["to_run"] != 0] == runs
 
@@ -125,7 +125,7 @@ def test_the_same_rows_twice_are_refused(tmp_path):
     twice = "\n".join(f"  - ingest: {{path: in/**, source: ward}}\n    id: {id}" for id in ("one", "two"))
     text = RECIPE.replace("  - ingest: {path: in/**, licence: CC0-1.0}", twice)
     (tmp_path / "nightly.yaml").write_text(text)
-    refused = medcorpus("build", "nightly.yaml", cwd=tmp_path, code=3)
+    refused = inside("build", "nightly.yaml", cwd=tmp_path, code=3)
     assert "very same rows twice" in refused.stderr
 
 
@@ -133,7 +133,7 @@ def test_two_steps_may_read_the_same_file_under_two_names(tmp_path):
     write(tmp_path, range(2))
     text = RECIPE.replace("  - langid", "  - ingest: {path: in/**, licence: CC0-1.0}\n    id: again\n  - langid", 1)
     (tmp_path / "nightly.yaml").write_text(text)
-    report = json.loads(medcorpus("build", "nightly.yaml", "--json", cwd=tmp_path).stdout)
+    report = json.loads(inside("build", "nightly.yaml", "--json", cwd=tmp_path).stdout)
     by_id = {step["id"]: step["account"] for step in report["steps"]}
     assert sum(by_id["langid"]["rows_in"].values()) == 12
     assert sum(by_id["final_cut"]["reasons"]["duplicate"].values()) == 6

@@ -140,9 +140,7 @@ def test_a_second_run_writes_nothing(built):
 )
 def test_a_limit_or_a_language_reruns_only_the_first_select_and_on(built, change):
     folder = built[0]
-    plan = json.loads(medcorpus("build", "real.yaml", "--set", change, "--dry-run", "--json", cwd=folder).stdout)[
-        "steps"
-    ]
+    plan = json.loads(inside("build", "real.yaml", "--set", change, "--dry-run", "--json", cwd=folder).stdout)["steps"]
     for step in plan:
         cached = step["id"].split(" > ")[-1] in ("nigeria", "sib", "medqa", "rumed", "quality")
         assert (step["to_run"] == 0) == cached, step

@@ -42,7 +42,7 @@ def write(folder, name, rows):
 
 def build(folder, *args):
     (folder / "even.yaml").write_text(RECIPE)
-    report = json.loads(medcorpus("build", "even.yaml", "--json", *args, cwd=folder).stdout)
+    report = json.loads(inside("build", "even.yaml", "--json", *args, cwd=folder).stdout)
     return {step["id"]: step for step in report["steps"]}
 
 
@@ -123,7 +123,7 @@ def test_on_files(tmp_path):
 )
 def test_bad_flags(tmp_path, flags, complaint):
     write(tmp_path, "one", rows("eng", range(2)))
-    refused = medcorpus("balance", "in/one.jsonl", "out.parquet", *flags, cwd=tmp_path, code=2)
+    refused = inside("balance", "in/one.jsonl", "out.parquet", *flags, cwd=tmp_path, code=2)
     assert complaint in refused.stderr and not (tmp_path / "out.parquet").exists()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from datasets import load_from_disk
 
-from tests.cli.helpers import inside, medcorpus, parts
+from tests.cli.helpers import inside, parts
 
 RECIPE = """
 name: corpus
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def build(folder: Path) -> dict[str, dict]:
-    report = json.loads(medcorpus("build", "corpus.yaml", "--json", cwd=folder).stdout)
+    report = json.loads(inside("build", "corpus.yaml", "--json", cwd=folder).stdout)
     return {step["id"]: step for step in report["steps"]}
 
 
@@ -81,7 +81,7 @@ def test_children_in_a_finished_dataset_go_with_their_parent(folder: Path) -> No
     (folder / "again.yaml").write_text(
         "name: again\nsteps:\n  - ingest: {path: runs/corpus, retire: late.txt}\n  - shard:\n"
     )
-    medcorpus("build", "again.yaml", cwd=folder)
+    inside("build", "again.yaml", cwd=folder)
     kept = load_from_disk(str(folder / "runs/again/dataset")).to_list()
     assert kept and all(parent not in row["parents"] for row in kept)
     assert len(kept) == sum(parent not in row["parents"] for row in rows(folder))
@@ -89,6 +89,6 @@ def test_children_in_a_finished_dataset_go_with_their_parent(folder: Path) -> No
 
 def test_a_list_that_is_not_understood_stops_the_run(folder: Path) -> None:
     (folder / "ids.txt").write_text("abc\nabc def\n")
-    assert "ids.txt:2: one id a line" in medcorpus("build", "corpus.yaml", cwd=folder, code=3).stderr
+    assert "ids.txt:2: one id a line" in inside("build", "corpus.yaml", cwd=folder, code=3).stderr
     (folder / "ids.txt").unlink()
-    assert "retired ids cannot be read" in medcorpus("build", "corpus.yaml", cwd=folder, code=4).stderr
+    assert "retired ids cannot be read" in inside("build", "corpus.yaml", cwd=folder, code=4).stderr

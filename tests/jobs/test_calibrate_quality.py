@@ -12,7 +12,7 @@ from medcorpus.jobs.calibrate_quality import QUANTILES, Measured, StopWords, der
 from medcorpus.text.rules import calibration
 from medcorpus.text.rules.checks import POSSIBLE
 from medcorpus.text.rules.published import FIGURES, PUBLISHED
-from tests.cli.helpers import medcorpus
+from tests.cli.helpers import inside, medcorpus
 
 
 def test_quantiles_are_those_of_the_rows_of_a_language():
@@ -149,15 +149,15 @@ def test_the_command_writes_limits_that_a_recipe_uses(good):
     for name in ("mine.yaml", "none"):
         recipe = "name: c\nsteps:\n" + "".join(f"  - {step}\n" for step in steps).replace("CAL", name)
         (good / "c.yaml").write_text(recipe)
-        done = json.loads(medcorpus("build", "c.yaml", "--json", cwd=good).stdout)
+        done = json.loads(inside("build", "c.yaml", "--json", cwd=good).stdout)
         kept[name] = sum(done["steps"][2]["account"]["rows_out"].values())
         if name == "mine.yaml":
-            plan = json.loads(medcorpus("build", "c.yaml", "--dry-run", "--json", cwd=good).stdout)["steps"]
+            plan = json.loads(inside("build", "c.yaml", "--dry-run", "--json", cwd=good).stdout)["steps"]
             assert all(step["to_run"] == 0 for step in plan)
             text = (good / "mine.yaml").read_text().replace("tail: 0.01", "tail: 0.02")
             (good / "mine.yaml").write_text(text.replace("gopher_words:\n    - 16", "gopher_words:\n    - 15"))
             assert text != (good / "mine.yaml").read_text()
-            plan = json.loads(medcorpus("build", "c.yaml", "--dry-run", "--json", cwd=good).stdout)["steps"]
+            plan = json.loads(inside("build", "c.yaml", "--dry-run", "--json", cwd=good).stdout)["steps"]
             ran = {step["id"]: step["to_run"] for step in plan}
             assert ran["ingest"] == 0 and ran["select"] != 0 and ran["quality"] == 0, "a limit costs a select, no score"
     assert kept == {"mine.yaml": 120, "none": 0} or kept["mine.yaml"] > 100 > kept["none"]
@@ -165,7 +165,7 @@ def test_the_command_writes_limits_that_a_recipe_uses(good):
 
 def test_the_command_shows_what_is_kept(good):
     command = ("calibrate", "quality", "mine.json", "--reference", "good.jsonl")
-    shown = medcorpus(*command, "--check", "good.jsonl", cwd=good).stdout
+    shown = inside(*command, "--check", "good.jsonl", cwd=good).stdout
     assert "| source | language | rows |" in shown and "| eng | 60 |" in shown and "0% → 100%" in shown
     assert "antibiotics" not in shown
 
@@ -178,7 +178,7 @@ def test_the_command_shows_what_is_kept(good):
     ],
 )
 def test_wrong_usage(good, args, said):
-    assert said in medcorpus("calibrate", "quality", *args, cwd=good, code=2).stderr
+    assert said in inside("calibrate", "quality", *args, cwd=good, code=2).stderr
 
 
 def test_check_names_what_is_wrong_in_a_file(good):
@@ -195,7 +195,7 @@ def test_check_names_what_is_wrong_in_a_file(good):
             f"name: c\nsteps:\n  - ingest: {{path: good.jsonl}}\n  - quality: {{calibration: {name}}}\n  - shard:\n"
         )
         (good / "c.yaml").write_text(recipe)
-        told = medcorpus("check", "c.yaml", cwd=good, code=code).stderr
+        told = inside("check", "c.yaml", cwd=good, code=code).stderr
         assert all(one in told for one in said), told
 
 
