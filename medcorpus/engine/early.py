@@ -6,6 +6,7 @@ template holds nothing of it, and has one thread, so that no lock is copied in t
 each worker starts from nothing.
 """
 
+import contextlib
 import multiprocessing as mp
 import os
 import signal
@@ -28,7 +29,10 @@ def template(modules: Sequence[str] = ()) -> Any:
 
     found = mp.get_context("forkserver")
     found.set_forkserver_preload(["medcorpus.engine.template", *modules])  # heeded once
-    forkserver.ensure_running()
+    try:
+        forkserver.ensure_running()
+    except OSError:  # no folder for its socket, or one whose name is too long for one
+        return mp.get_context("spawn")
     return found
 
 
@@ -43,7 +47,9 @@ class Early:
         self._workers: list[Process] = []
 
         def start() -> None:
-            self._workers += [Process(self.lifeline[0]) for _ in range(size)]
+            with contextlib.suppress(OSError, EOFError):  # the pool will try again, and tell
+                for _ in range(size):
+                    self._workers.append(Process(self.lifeline[0]))
 
         self._thread = threading.Thread(target=start, daemon=True)
         self._thread.start()

@@ -251,7 +251,9 @@ def _quality(batch: pa.RecordBatch) -> np.ndarray:
     for names, bad in ((_GOOD, False), (_BAD, True)):
         for name in names:
             if f"quality_{name}" in batch.schema.names:
-                share = batch.column(f"quality_{name}").to_numpy(zero_copy_only=False)
+                share = pc.fill_null(batch.column(f"quality_{name}"), 0.0 if bad else 1.0).to_numpy(
+                    zero_copy_only=False
+                )
                 good *= 1 - share if bad else share
     return np.floor(8 * np.clip(np.nan_to_num(good), 0, 1))
 

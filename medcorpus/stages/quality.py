@@ -26,6 +26,9 @@ The rules that large corpora were made with are there too, complete and with the
 
     gopher_repetition, gopher_quality, c4, c4_open (C4 without its rule about the ends of lines), fineweb
 
+`measure: own` or `measure: published` takes about half the time: the figures of the others are null, and a `select` for
+their reasons is refused.
+
 They were made for English web pages: they drop most exam questions, leaflets and sentences in other languages.
 `calibration: shipped` widens them by language, from edited prose in the 50 languages and some 370 more, and counts the
 stop words of the language; `calibration: limits.json` takes a file of `medcorpus calibrate quality`; `none` leaves
@@ -43,6 +46,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
+from medcorpus.core.errors import RecipeError
 from medcorpus.core.params import Params, decision
 from medcorpus.core.schema import with_columns
 from medcorpus.core.stage import Map, Reason
@@ -58,6 +62,9 @@ class QualityParams(Params):
 
     words: Literal["fast", "segmented", "graphemes"] = Field(
         "fast", description="words of scripts without blanks: every 2 or 4 characters, ICU's, or every character"
+    )
+    measure: Literal["all", "own", "published"] = Field(
+        "all", description="only our own figures, or only those of the published rules; the others are null"
     )
     min_words: int | None = decision(4, ge=0, description="fewest words (see `words`)")
     min_letter_ratio: float | None = decision(
@@ -228,7 +235,12 @@ class Quality(Map):
 
     @classmethod
     def limits_of(cls, reason: str, params: dict[str, Any], root: str) -> dict[str, Any]:
-        """With the limits that `calibration` names, so that a `select` hangs on them and not on where they lie."""
+        """With the limits that `calibration` names, so that a `select` hangs on them and not on where they lie.
+
+        Raises RecipeError for a reason whose figures `measure` leaves out.
+        """
+        if params.get("measure", "all") not in ("all", "published" if reason in _RULES else "own"):
+            raise RecipeError(f"measure: {params['measure']} leaves out what the reason '{reason}' looks at")
         found = super().limits_of(reason, params, root)
         if found.get("calibration", NONE) != NONE:
             found["calibration"] = _read(found["calibration"], root).only(reason)
@@ -284,16 +296,27 @@ class Quality(Map):
         from medcorpus.text import measures
         from medcorpus.text.rules import figures
 
-        stops, places, other = self._stops
-        codes = batch.column("language").dictionary_encode()
-        lists = [places.get(code, other) for code in (*codes.dictionary.to_pylist(), None)]
-        listed = np.array(lists, np.int64)[codes.indices.fill_null(len(lists) - 1).to_numpy(zero_copy_only=False)]
-        found = self._counts(batch.column("text"))
-        found |= measures.shares(found) | figures.figures(figures.counts(batch.column("text"), stops, listed))
+        found: dict[str, Any] = {}
+        if self.params.measure != "published":
+            found = self._counts(batch.column("text"))
+            found |= measures.shares(found)
+        if self.params.measure != "own":
+            found |= figures.figures(figures.counts(batch.column("text"), *self._listed(batch)))
+        made = {field: found.get(field.name.removeprefix("quality_")) for field in self.writes}
         return with_columns(
             batch,
             {
-                field.name: (field, pa.array(found[field.name.removeprefix("quality_")]).cast(field.type))
-                for field in self.writes
+                field.name: (
+                    field,
+                    pa.nulls(batch.num_rows, field.type) if values is None else pa.array(values).cast(field.type),
+                )
+                for field, values in made.items()
             },
         )
+
+    def _listed(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
+        """Lists of stop words, and which of them is that of a row."""
+        stops, places, other = self._stops
+        codes = batch.column("language").dictionary_encode()
+        lists = [places.get(code, other) for code in (*codes.dictionary.to_pylist(), None)]
+        return stops, np.array(lists, np.int64)[codes.indices.fill_null(len(lists) - 1).to_numpy(zero_copy_only=False)]

@@ -59,6 +59,17 @@ def test_a_template_that_dies_takes_no_part_with_it(corpus: Path, tmp_path: Path
     assert len(runner.parts("length")) == 6
 
 
+def test_a_folder_for_temporary_files_that_no_socket_fits_in(tmp_path: Path) -> None:
+    far = tmp_path / ("x" * 120)
+    far.mkdir()
+    (tmp_path / "a.txt").write_text("The patient should drink plenty of water.")
+    (tmp_path / "c.yaml").write_text("name: c\nlanguages: [en]\nsteps:\n  - ingest: {path: a.txt}\n  - shard:\n")
+    command = [sys.executable, "-m", "medcorpus", "build", "c.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"TMPDIR": str(far)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs/c/dataset/state.json").exists()
+
+
 def test_kernels_are_loaded_without_what_compiles_them_and_compiled_all_the_same(tmp_path: Path) -> None:
     module = tmp_path / "one.py"
     module.write_text("from numba import njit\n@njit(cache=True)\ndef f(x):\n    return x + 1.5\n")

@@ -532,3 +532,8 @@ def test_every_shipped_recipe_compiles_without_a_warning(path):
     compiled = compile(load(str(path)), "", data_there=False)
     assert [one for one in compiled.warnings if "is no finished run yet" not in one.message] == []
     assert compiled.plan.name == path.stem
+
+
+def test_a_reason_whose_figures_are_left_out(problems):
+    (problem,) = problems(GOOD.replace("{min_words: 5}", "{measure: published}"))
+    assert "measure: published leaves out what the reason 'too_short' looks at" in problem

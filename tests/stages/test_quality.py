@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from medcorpus.core.errors import RecipeError
 from medcorpus.core.params import role_of
 from medcorpus.core.schema import RECORD
 from medcorpus.core.stage import Context, verb
@@ -344,10 +345,10 @@ def test_contract():
     assert verb(Quality) == "map"
     assert set(Quality.reads) <= set(RECORD.names)
     roles = {name: role_of(field) for name, field in Quality.Params.model_fields.items()}
-    assert [name for name, role in roles.items() if role != "decision"] == ["words"]
+    assert [name for name, role in roles.items() if role != "decision"] == ["words", "measure"]
     assert all(field.description for field in Quality.Params.model_fields.values())
     named = {name for reason in Quality.reasons.values() for name in reason.params}
-    assert named == set(Quality.Params.model_fields) - {"words"}
+    assert named == set(Quality.Params.model_fields) - {"words", "measure"}
     assert {column for column, _ in _LIMITS.values()} <= {field.name for field in Quality.writes}
     with pytest.raises(ValidationError):
         Quality.Params(max_symbol_ratio=1.5)
@@ -358,3 +359,26 @@ def test_contract():
 def test_import_is_light():
     code = "import sys, medcorpus.stages.quality; sys.exit('numba' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("measure", "other"), [("own", "published"), ("published", "own")])
+def test_half_of_the_figures_are_those_of_all_and_the_others_null(measure, other):
+    batch = records([*GOOD.values(), *BAD.values(), ""])
+
+    def measured(**params):
+        stage = Quality(Quality.Params(**params), Context())
+        stage.open()
+        return stage.apply(batch)
+
+    whole, half = measured(), measured(measure=measure)
+    assert half.schema == whole.schema
+    there = {field.name for field in Quality.writes if half[field.name].null_count == 0}
+    assert there == {field.name for field in Quality.writes if measured(measure=other)[field.name].null_count}
+    assert all(half[name].equals(whole[name]) for name in there)
+    for reason in ("too_short", "low_quality", *PUBLISHED):
+        params = {"measure": measure, "calibration": "none"}
+        if (reason in PUBLISHED) == (measure == "published"):
+            Quality.limits_of(reason, params, ".")
+        else:
+            with pytest.raises(RecipeError, match=f"measure: {measure} leaves out what the reason '{reason}'"):
+                Quality.limits_of(reason, params, ".")
