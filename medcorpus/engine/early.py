@@ -2,8 +2,8 @@
 
 What a worker needs (Python, Arrow, numba) takes a second of processor time, so on Linux one process, the template, does
 that once and every worker is a copy of it (`multiprocessing`'s fork server). The driver itself is never forked: the
-template holds nothing of it, and has one thread, so that no lock is copied in the middle of somebody's work. Elsewhere
-each worker starts from nothing.
+template holds nothing of it, and has one thread (and jemalloc's, which knows of copies), so that no lock is copied in
+the middle of somebody's work. Elsewhere each worker starts from nothing.
 """
 
 import contextlib
