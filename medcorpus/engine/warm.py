@@ -6,72 +6,70 @@ would compile the same ones at the same time, and nobody would know why nothing 
 
 import multiprocessing as mp
 import os
-import sys
+import signal
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from medcorpus.core import light
 from medcorpus.core.log import event
 from medcorpus.core.stage import Stage
+from medcorpus.engine.early import template
 from medcorpus.engine.plan import Step
 
 
 def compile_kernels(steps: Iterable[Step]) -> None:
-    """Open every stage among `steps` that compiles and has not been opened on this machine, each in a process, and
-    what it leaves to later in another.
+    """Open every stage among `steps` that compiles and has not been opened on this machine, and do what that leaves to
+    later; in a process a core, each of which knows what it has compiled already.
 
     What a stage cannot find (a model) is not told here: the worker that opens it next will tell.
     """
-    todo = {step.cls.name: step for step in reversed(list(steps)) if step.cls.compiles and not _mark(step).exists()}
+    todo: dict[str, Step] = {}
+    for step in steps:
+        if step.cls.compiles and not _mark(step).exists():
+            todo.setdefault(step.cls.name, step)
     if not todo:
         return
     started = time.monotonic()
-    event(f"compiling the kernels of {', '.join(reversed(todo))}: some 10 seconds each, once on this machine")
-    context = mp.get_context("spawn")
-    waiting = [(step, _warm) for step in todo.values() if step.cls.warm is not Stage.warm]
-    waiting += [(step, _open) for step in todo.values()]
-    running: list[tuple[Step, SpawnProcess]] = []
-    failed = set()
-    while waiting or running:
-        while waiting and len(running) < _cores():
-            step, run = waiting.pop()
-            running.append((step, context.Process(target=run, args=(step,))))
-            running[-1][1].start()
-        wait([process.sentinel for _, process in running])
-        done = [(step, process) for step, process in running if process.exitcode is not None]
-        failed |= {step.cls.name for step, process in done if process.exitcode}
-        running = [pair for pair in running if pair not in done]
+    event(f"compiling the kernels of {', '.join(todo)}: some 10 seconds each, once on this machine")
+    pool = ProcessPoolExecutor(_cores(), template(), _prepare, (dict(os.environ),))
+    try:
+        work = [(name, pool.submit(_open, step)) for name, step in todo.items()]
+        work += [(name, pool.submit(_warm, step)) for name, step in todo.items() if step.cls.warm is not Stage.warm]
+        failed = {name for name, done in work if done.exception() is not None}
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     for name in todo.keys() - failed:
         _mark(todo[name]).touch()
     event(f"kernels compiled in {time.monotonic() - started:.0f} s")
 
 
-def _open(step: Step) -> None:
-    with _quietly():
-        stage = step.build()
-        stage.open()
-        stage.close()
-
-
-def _warm(step: Step) -> None:
-    with _quietly():
-        step.build().warm()
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """A compiling process: what goes wrong in it shows in its exit code only."""
+def _prepare(environment: dict[str, str]) -> None:
+    os.environ.update(environment)  # that of the template is as old as it is
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
+    threading.Thread(target=_end_with_driver, daemon=True).start()
     light.starting()
     light.arrow()
     light.compiler()
-    try:
-        yield
-    except Exception:
-        sys.exit(1)
+
+
+def _end_with_driver() -> None:
+    driver = mp.parent_process()
+    assert driver is not None
+    driver.join()
+    os._exit(1)
+
+
+def _open(step: Step) -> None:
+    stage = step.build()
+    stage.open()
+    stage.close()
+
+
+def _warm(step: Step) -> None:
+    step.build().warm()
 
 
 def _mark(step: Step) -> Path:

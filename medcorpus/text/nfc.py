@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from medcorpus.text.compiled import INNER
+from medcorpus.text.compiled import INLINE, INNER
 from medcorpus.text.stored import stored
 
 CLASS = 0xFF
@@ -33,8 +33,9 @@ _L, _V, _T, _S = (0x1100, 0x1113), (0x1161, 0x1176), (0x11A8, 0x11C3), (0xAC00, 
 def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(uint16 per code point: class and flags; hash table of pairs that change; splits), of this Python's Unicode.
 
-    Besides what composes, pairs are a composed letter and a mark that belongs before one of its own: U+0112
-    (E with macron) and U+032D (circumflex below) become U+1E18 and a macron.
+    A pair is three code points of 21 bits: two, and what they become. Besides what composes, pairs are a composed
+    letter and a mark that belongs before one of its own, the third being 0: U+0112 (E with macron) and U+032D
+    (circumflex below) become U+1E18 and a macron.
     """
     return stored("nfc", _tables)  # type: ignore[return-value]  # three of them
 
@@ -42,7 +43,7 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     kinds = np.zeros(0x110000, np.uint16)
     composed: list[tuple[int, int]] = []
-    found: set[tuple[int, int]] = set()
+    found: dict[tuple[int, int], int] = {}
     splits = np.zeros((_END_SPLIT - FIRST_SPLIT, 2), np.uint16)
     points = [*range(0xC0, 0x20000), *range(0x2F800, 0x2FA20)]  # the latter: compatibility ideographs
     chars = list(map(chr, points))
@@ -58,19 +59,19 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                 splits[point - FIRST_SPLIT] = parts
         else:
             first, second = (int(part, 16) for part in decomposition.split())
-            found.add((first, second))
+            found[first, second] = point
             composed.append((point, unicodedata.combining(unicodedata.normalize("NFD", char)[-1])))
     marks = {second: unicodedata.combining(chr(second)) for _, second in found}
     for point, last in composed:
         for mark, combining in marks.items():
             if 0 < combining < last and unicodedata.normalize("NFC", text := chr(point) + chr(mark)) != text:
-                found.add((point, mark))
+                found.setdefault((point, mark), 0)
     pairs = np.zeros(_SLOTS, np.uint64)
-    for first, second in sorted(found):
+    for (first, second), point in sorted(found.items()):
         slot = (first * 31 + second) % _SLOTS
         while pairs[slot]:
             slot = (slot + 1) % _SLOTS
-        pairs[slot] = first << 32 | second
+        pairs[slot] = first << 42 | second << 21 | point
     for second in [*marks, *range(*_V), *range(*_T)]:
         kinds[second] |= _MAYBE
     return kinds, pairs, splits
@@ -79,33 +80,57 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @njit(cache=True, nogil=True)
 def decode(data, at):
     """The code point that begins at `at`, and its bytes."""
+    at = np.uint64(at)  # else numba looks in every access whether it is negative
     lead = np.int64(data[at])
     if lead < 0x80:
         return lead, 1
+    second = np.int64(data[at + np.uint64(1)]) & 0x3F
     if lead < 0xE0:
-        return (lead & 0x1F) << 6 | np.int64(data[at + 1]) & 0x3F, 2
+        return (lead & 0x1F) << 6 | second, 2
+    third = np.int64(data[at + np.uint64(2)]) & 0x3F
     if lead < 0xF0:
-        return (lead & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | np.int64(data[at + 2]) & 0x3F, 3
-    return (
-        (lead & 0x07) << 18
-        | (np.int64(data[at + 1]) & 0x3F) << 12
-        | (np.int64(data[at + 2]) & 0x3F) << 6
-        | np.int64(data[at + 3]) & 0x3F
-    ), 4
+        return (lead & 0x0F) << 12 | second << 6 | third, 3
+    return (lead & 0x07) << 18 | second << 12 | third << 6 | np.int64(data[at + np.uint64(3)]) & 0x3F, 4
 
 
 @njit(cache=True, **INNER)
-def _composes(first, second, pairs):
-    """Whether a starter and a character that is not blocked from it become one (UAX 15, D117)."""
+def encode(point, out, put):
+    """Write `point` at out[put]; where the next one goes."""
+    if point < 0x80:
+        out[put] = point
+        return put + 1
+    if point < 0x800:
+        out[put] = 0xC0 | point >> 6
+        out[put + 1] = 0x80 | point & 0x3F
+        return put + 2
+    if point < 0x10000:
+        out[put] = 0xE0 | point >> 12
+        out[put + 1] = 0x80 | point >> 6 & 0x3F
+        out[put + 2] = 0x80 | point & 0x3F
+        return put + 3
+    out[put] = 0xF0 | point >> 18
+    out[put + 1] = 0x80 | point >> 12 & 0x3F
+    out[put + 2] = 0x80 | point >> 6 & 0x3F
+    out[put + 3] = 0x80 | point & 0x3F
+    return put + 4
+
+
+@njit(cache=True, **INNER)
+def together(first, second, pairs):
+    """What a starter and a character that is not blocked from it become (UAX 15, D117); -1 when they stay as they
+    are, 0 when it is more than one character.
+    """
     if _V[0] <= second < _V[1]:
-        return _L[0] <= first < _L[1]
+        return _S[0] + ((first - _L[0]) * 21 + second - _V[0]) * 28 if _L[0] <= first < _L[1] else -1
     if _T[0] <= second < _T[1]:
-        return _S[0] <= first < _S[1] and (first - _S[0]) % 28 == 0
-    wanted = np.uint64(first << 32 | second)
+        return first + second - _T[0] + 1 if _S[0] <= first < _S[1] and (first - _S[0]) % 28 == 0 else -1
+    wanted = np.uint64(first << 21 | second)
     slot = (first * 31 + second) % _SLOTS
-    while pairs[slot] != 0 and pairs[slot] != wanted:
+    while pairs[slot] != 0:
+        if pairs[slot] >> np.uint64(21) == wanted:
+            return np.int64(pairs[slot] & np.uint64(0x1FFFFF))
         slot = (slot + 1) % _SLOTS
-    return pairs[slot] == wanted
+    return -1
 
 
 @njit(cache=True, **INNER)
@@ -115,7 +140,16 @@ def changes(point, kind, starter, last, pairs):
     `kind` is its entry in `tables()[0]`, `starter` the last code point of combining class 0 (-1 for none), `last`
     the class of the code point just before.
     """
-    combining = kind & CLASS
-    if kind & _NO or (combining != 0 and combining < last):
-        return True
-    return kind & _MAYBE != 0 and starter >= 0 and (last == 0 or last < combining) and _composes(starter, point, pairs)
+    return misplaced(kind, last) or (may_join(kind, starter, last) and together(starter, point, pairs) >= 0)
+
+
+@njit(**INLINE)
+def misplaced(kind, last):
+    """Whether a code point is never in normal form C, or not after a mark of the class `last`."""
+    return kind & _NO != 0 or 0 < kind & CLASS < last
+
+
+@njit(**INLINE)
+def may_join(kind, starter, last):
+    """Whether a code point may compose with something, and nothing blocks it from `starter`."""
+    return kind & _MAYBE != 0 and starter >= 0 and (last == 0 or last < kind & CLASS)

@@ -30,6 +30,7 @@ from numba import njit
 
 from medcorpus.text.buffers import buffers, contiguous
 from medcorpus.text.compiled import INLINE, INNER
+from medcorpus.text.composing import composed
 from medcorpus.text.tokens import NOT_NFC, mix, tables, tokens
 
 SCHEME = 1
@@ -82,8 +83,8 @@ def shingles(array: pa.Array | pa.ChunkedArray, width: int = 5, seed: int = 1) -
     made, doubtful, _ = _walked(array, width, seed, _units(seed))
     if not doubtful.any():
         return made
-    composed = pc.utf8_normalize(array.filter(pa.array(doubtful)), form="NFC")
-    return _inserted(made, np.flatnonzero(doubtful), _walked(composed, width, seed, _units(seed))[0])
+    others, _, _ = _walked(composed(array.filter(pa.array(doubtful))), width, seed, _units(seed))
+    return _inserted(made, np.flatnonzero(doubtful), others)
 
 
 def _walked(array: pa.Array, width: int, seed: int, units: np.ndarray) -> tuple[Shingles, np.ndarray, np.ndarray]:

@@ -112,7 +112,13 @@ def _letters(eight):
 def _before(marks):
     """(a mask of the bytes before the first of `marks`, which are high bits; how many). All, 8 when there is none."""
     mask = ((marks & (~marks + _ONE)) >> np.uint64(7)) - _ONE
-    return mask, np.int64((mask & np.uint64(0x0101010101010101)) * np.uint64(0x0101010101010101) >> np.uint64(56))
+    return mask, _how_many(mask & _HIGH)
+
+
+@njit(**INLINE)
+def _how_many(marks):
+    """How many of the eight high bits are set."""
+    return np.int64((marks >> np.uint64(7)) * np.uint64(0x0101010101010101) >> np.uint64(56))
 
 
 @njit(**INLINE)
@@ -174,7 +180,7 @@ def _tokenise(data, at, end, have, tables, stems, inside, nodes, hashes, others,
         state, stem, alive = _SEED, np.uint64(0), stemmed
         pending, size, begin = np.uint64(0), 0, at
         starter, last = np.int64(-1), np.int64(0)
-        if data[at] < 0x80:
+        if data[np.uint64(at)] < 0x80:
             eight = _eight(data, at, end)
             letters, lower = _letters(eight)
             if letters & np.uint64(0x80) == 0:
@@ -192,8 +198,9 @@ def _tokenise(data, at, end, have, tables, stems, inside, nodes, hashes, others,
             if alive and size:
                 stem, alive = _stems_in(lower, size, state, stems, inside, nodes, stem)
             at += size
-            if at >= end or data[at] < 0x80:
-                hashes[have], others[have], starts[have], stops[have] = _end(state, pending), stem, begin, at
+            if at >= end or data[np.uint64(at)] < 0x80:
+                put = np.uint64(have)
+                hashes[put], others[put], starts[put], stops[put] = _end(state, pending), stem, begin, at
                 have += 1
                 at += 1
                 continue
@@ -253,7 +260,8 @@ def _tokenise(data, at, end, have, tables, stems, inside, nodes, hashes, others,
                     point, width = decode(data, at)
                     entry = np.int64(table[point])
                     kind = entry >> KIND & 7
-            hashes[have], others[have], starts[have], stops[have] = _end(state, pending), stem, begin, stop
+            put = np.uint64(have)
+            hashes[put], others[put], starts[put], stops[put] = _end(state, pending), stem, begin, stop
             have += 1
             if at >= end or have == room:
                 break
@@ -274,19 +282,39 @@ def _firsts(hashes, others, until, first, nodes, found):
     """
     many = 0
     for which in range(until):
-        found[many] = which
+        found[np.uint64(many)] = which
         many += _marked(first, hashes[which]) | (others[which] != 0)
     kept, mask = 0, np.uint64(len(nodes) - 1)
     for number in range(many):
         which = found[number]
-        found[kept] = which
+        found[np.uint64(kept)] = which
         kept += (nodes[_slot(hashes[which]) & mask, 0] != 0) | (others[which] != 0)
     return kept
 
 
-@njit(cache=True, **INNER)
-def _longest(i, have, hashes, others, first, later, nodes, live, grown):
+@njit(**INLINE)
+def _longest(i, have, hashes, later, nodes):
     """(number, tokens) of the longest term that begins at token `i`; -1, 0 when none does."""
+    node, depth = hashes[i], 1
+    best, length = np.int64(-1), 0
+    while True:
+        slot = _find(nodes, node)
+        if slot < 0:
+            return best, length
+        number = np.int64(nodes[slot, 1])
+        if number >= 0:
+            best, length = number, depth
+        if i + depth >= have:
+            return best, length
+        node = child(node, hashes[i + depth])
+        if not _marked(later, node):
+            return best, length
+        depth += 1
+
+
+@njit(cache=True, **INNER)
+def _longest_of_ways(i, have, hashes, others, first, later, nodes, live, grown):
+    """`_longest` where tokens may be read as stems as well."""
     ways = 0
     if _marked(first, hashes[i]):
         live[0] = hashes[i]
@@ -316,11 +344,13 @@ def _longest(i, have, hashes, others, first, later, nodes, live, grown):
     return best, length
 
 
-@njit(cache=True, nogil=True)
+@njit(**INLINE)
 def _characters(data, begin, end):
-    found = 0
-    for at in range(begin, end):
-        found += data[at] & 0xC0 != 0x80
+    """Characters of data[begin:end]: its bytes but those that go on with one, eight at a time."""
+    found = end - begin
+    for at in range(begin, end, 8):
+        eight = _eight(data, at, end)
+        found -= _how_many(eight & ~(eight << _ONE) & _HIGH)
     return found
 
 
@@ -337,7 +367,7 @@ def _splits(data, at, end, kinds):
 
 @njit(cache=True, nogil=True)
 def walk(data, offsets, tables, first, later, stems, inside, nodes, longest, size):
-    """(int64[4, n] of `terms.Counts`, rows to be composed first)."""
+    """(int64[4, n] of `terms.Counts`, the last only what normal form C adds to it; rows to be composed first)."""
     rows = len(offsets) - 1
     out, doubtful = np.zeros((4, rows), np.int64), np.zeros(rows, np.bool_)
     room = _BLOCK + longest
@@ -345,6 +375,7 @@ def walk(data, offsets, tables, first, later, stems, inside, nodes, longest, siz
     starts, stops, firsts = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room + 1, np.int64)
     live, grown = np.empty(_LIVE, np.uint64), np.empty(_LIVE, np.uint64)
     seen = np.zeros(size, np.int64)
+    stemmed = len(stems) > 0
     for row in range(rows):
         at, end = offsets[row], offsets[row + 1]
         have, twice, hits, distinct, covered = 0, 0, 0, 0, 0
@@ -362,7 +393,10 @@ def walk(data, offsets, tables, first, later, stems, inside, nodes, longest, siz
                 i = firsts[number]
                 if i < after:
                     continue
-                best, length = _longest(i, have, hashes, others, first, later, nodes, live, grown)
+                if stemmed:
+                    best, length = _longest_of_ways(i, have, hashes, others, first, later, nodes, live, grown)
+                else:
+                    best, length = _longest(i, have, hashes, later, nodes)
                 if best < 0:
                     continue
                 hits += 1
@@ -381,6 +415,5 @@ def walk(data, offsets, tables, first, later, stems, inside, nodes, longest, siz
                 starts[which - after], stops[which - after] = starts[which], stops[which]
             have -= after
         if not doubtful[row]:
-            chars = _characters(data, offsets[row], end) + twice
-            out[0, row], out[1, row], out[2, row], out[3, row] = hits, distinct, covered, chars
+            out[0, row], out[1, row], out[2, row], out[3, row] = hits, distinct, covered, twice
     return out, doubtful

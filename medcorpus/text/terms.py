@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 
 from medcorpus.text import nfc
 from medcorpus.text.buffers import buffers, contiguous
+from medcorpus.text.composing import composed
 from medcorpus.text.lid import normal
 from medcorpus.text.term_walk import (
     BITS,
@@ -147,11 +148,17 @@ def count(array: pa.Array | pa.ChunkedArray, index: Index) -> Counts:
     data, offsets, _ = buffers(array)
     tables = (classes(), *nfc.tables())
     found, doubtful = walk(data, offsets, tables, *index)
+    found[3] += _characters(array)
     if doubtful.any():
-        texts = pc.utf8_normalize(contiguous(array).filter(pa.array(doubtful)), form="NFC")
+        texts = composed(contiguous(array).filter(pa.array(doubtful)))
         data, offsets, _ = buffers(texts)
         found[:, doubtful], _ = walk(data, offsets, tables, *index)
+        found[3, doubtful] += _characters(texts)
     return Counts(*found)
+
+
+def _characters(array: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    return pc.fill_null(pc.utf8_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 @lru_cache(maxsize=1 << 18)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.helpers import inside, medcorpus, parts, start, tree
+from tests.cli.helpers import inside, medcorpus, members, parts, start, tree
 
 WAIT = 120
 
@@ -36,19 +36,6 @@ def finish_and_compare(folder: Path, undisturbed: dict[str, bytes]) -> None:
     assert tree(run / "dataset") == undisturbed
     assert not [p for p in run.rglob("*") if ".tmp-" in p.name]
     inside("verify", run, cwd=folder)
-
-
-def members(group: int) -> list[int]:
-    """Living processes of a process group."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it ended meanwhile
-        if int(fields[2]) == group and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 def kill_and_resume(folder: Path, moment: float, dataset: dict[str, bytes]) -> int:

@@ -1,11 +1,12 @@
 """Kernels are compiled once on a machine, with a message, before any worker starts."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.helpers import medcorpus
+from tests.cli.helpers import medcorpus, members, start
 
 RECIPE = """
 name: c
@@ -49,3 +50,21 @@ def test_doctor_compiles_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = json.loads(medcorpus("doctor", "--json", cwd=tmp_path, code=None).stdout)["findings"]
     (kernels,) = [one for one in found if one["what"] == "kernels"]
     assert kernels["state"] == "ok" and {"langid", "quality", "dedup"} <= set(kernels["found"].split(":")[0].split(", "))  # fmt: skip # noqa: E501
+
+
+def test_nothing_stays_when_the_run_is_killed_while_it_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip # noqa: E501
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
+    (tmp_path / "a.txt").write_text("The patient should drink plenty of water.")
+    (tmp_path / "c.yaml").write_text(RECIPE.replace("balance: {by: [language], cap: 10}", "quality:").replace("over_cap", "too_short"))  # fmt: skip # noqa: E501
+    run = start("build", "c.yaml", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "kernels").rglob("*.nbc")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert run.poll() is None
+    run.kill()
+    run.communicate()
+    deadline = time.monotonic() + 10
+    while members(run.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not members(run.pid)
+    assert compiled(tmp_path / "kernels") == set()

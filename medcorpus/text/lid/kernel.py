@@ -24,9 +24,10 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from medcorpus.text.buffers import buffers
+from medcorpus.text.buffers import buffers, contiguous
 from medcorpus.text.compiled import INNER
-from medcorpus.text.lid.line import NOT_NFC, as_it_is, composed, line, room, tables
+from medcorpus.text.composing import composed
+from medcorpus.text.lid.line import NOT_NFC, as_it_is, line, room, tables
 from medcorpus.text.lid.model import NO_LETTERS, NOTHING_KNOWN
 from medcorpus.text.lid.weights import MAXN, Weights
 
@@ -62,7 +63,7 @@ def predict(texts: pa.Array | pa.ChunkedArray, model: Weights, k: int) -> tuple[
     labels, scores, doubtful = _predicted(texts, model, k)
     rows = np.flatnonzero(doubtful)
     if len(rows):
-        labels[rows], scores[rows], _ = _predicted(composed(texts, rows), model, k)
+        labels[rows], scores[rows], _ = _predicted(composed(contiguous(texts).take(pa.array(rows))), model, k)
     return labels, scores
 
 

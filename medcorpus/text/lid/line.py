@@ -4,7 +4,6 @@ What depends on Unicode comes from tables that are filled by asking Python itsel
 same version. Rows that are not in normal form C are told on the way and have to be composed first.
 """
 
-import unicodedata
 from functools import cache
 from typing import NamedTuple
 
@@ -17,8 +16,9 @@ from medcorpus.text import nfc
 from medcorpus.text.addresses import blank_addresses, may_be_address
 from medcorpus.text.buffers import buffers, contiguous, strings
 from medcorpus.text.compiled import INNER
+from medcorpus.text.composing import composed
 from medcorpus.text.lid import normal
-from medcorpus.text.nfc import changes, decode
+from medcorpus.text.nfc import changes, decode, encode
 from medcorpus.text.stored import stored
 
 SCRIPTS = (*normal.script_names(), "Jpan", "Hans", "Hant")
@@ -93,18 +93,12 @@ def _codes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
-def composed(array: pa.Array | pa.ChunkedArray, rows: np.ndarray) -> pa.Array:
-    """Those rows of `array` in normal form C."""
-    texts = contiguous(array).take(pa.array(rows)).to_pylist()
-    return pa.array([unicodedata.normalize("NFC", text) for text in texts], pa.large_string())
-
-
 def normalised(array: pa.Array | pa.ChunkedArray) -> pa.Array:
     """`normal.normalise` of each row; a null is the empty text."""
     lines, doubtful = _lines(array)
     if not doubtful.any():
         return lines
-    others, _ = _lines(composed(array, np.flatnonzero(doubtful)))
+    others, _ = _lines(composed(contiguous(array).filter(pa.array(doubtful))))
     return pc.replace_with_mask(lines, pa.array(doubtful), others.cast(lines.type))
 
 
@@ -163,28 +157,6 @@ def _dominant(counts, simplified, traditional):
     if traditional * 20 >= han and traditional > 4 * simplified:
         return _HANT
     return _HANI
-
-
-@njit(cache=True, **INNER)
-def _encode(point, out, put):
-    """Write `point` at `put`; where the next one goes."""
-    if point < 0x80:
-        out[put] = point
-        return put + 1
-    if point < 0x800:
-        out[put] = 0xC0 | point >> 6
-        out[put + 1] = 0x80 | point & 0x3F
-        return put + 2
-    if point < 0x10000:
-        out[put] = 0xE0 | point >> 12
-        out[put + 1] = 0x80 | point >> 6 & 0x3F
-        out[put + 2] = 0x80 | point & 0x3F
-        return put + 3
-    out[put] = 0xF0 | point >> 18
-    out[put + 1] = 0x80 | point >> 12 & 0x3F
-    out[put + 2] = 0x80 | point >> 6 & 0x3F
-    out[put + 3] = 0x80 | point & 0x3F
-    return put + 4
 
 
 @njit(cache=True, **INNER)
@@ -248,9 +220,9 @@ def _lowered(data, begin, end, tables, out):
         lower, tail, starter, last = _closer(data, begin, at, end, point, flags, kinds, pairs, splits, starter, last)
         if last == NOT_NFC:
             return NOT_NFC
-        put = _encode(lower if lower else np.int64(entries[point]) & _POINT, out, put)
+        put = encode(lower if lower else np.int64(entries[point]) & _POINT, out, put)
         if tail:
-            put = _encode(tail, out, put)
+            put = encode(tail, out, put)
         at += width
     return put
 
@@ -294,7 +266,7 @@ def _tokens(data, begin, end, tables, out, clean):
                 out[put] = 0x20
                 put += 1
                 gap = False
-            put = _encode(lower, out, put)
+            put = encode(lower, out, put)
             letters |= entry
             if entry >> _SCRIPT & 0x3F != script:
                 counts[script] += run
@@ -304,7 +276,7 @@ def _tokens(data, begin, end, tables, out, clean):
                 simplified += flags[lower] & _SIMPLIFIED
                 traditional += (flags[lower] & _TRADITIONAL) >> 1
             if tail:
-                put = _encode(tail, out, put)
+                put = encode(tail, out, put)
                 run += script != _LATN  # U+0307 belongs to no script
         elif kind == _BLANK:
             gap = put > 0
@@ -320,7 +292,7 @@ def _tokens(data, begin, end, tables, out, clean):
             if put > 0:
                 out[put] = 0x20
                 put += 1
-            put = _encode(lower, out, put)
+            put = encode(lower, out, put)
             gap = True
     counts[script] += run
     return put, letters >> _ALPHA & 1 != 0, _dominant(counts, simplified, traditional)

@@ -65,7 +65,7 @@ def test_random_marks():
     chance = random.Random(1)
     kinds, pairs, _ = nfc.tables()
     marks = [chr(point) for point in range(0x30000) if kinds[point]]
-    starters = [chr(int(pair) >> 32) for pair in pairs if pair]
+    starters = [chr(int(pair) >> 42) for pair in pairs if pair]
     texts = ["".join(chance.choices(marks, k=3)) for _ in range(20_000)]
     texts += [chance.choice(starters) + "".join(chance.choices(marks, k=chance.randint(1, 3))) for _ in range(60_000)]
     check(texts)
