@@ -1,22 +1,19 @@
 """Write the dataset: Arrow shards that `datasets.load_from_disk` opens, a card, checksums.
 
 Rows are ordered by id (a hash, so sources are well mixed), shards are uncompressed Arrow IPC streams that
-can be memory-mapped, and no file holds a time: equal content gives equal bytes. Text is taken out of the
-parts where they lie, in the page cache; what that cannot hold is scattered to files by id prefix first, so
-memory does not grow with the dataset.
+can be memory-mapped, and no file holds a time: equal content gives equal bytes. Sorting spills to disk by
+id prefix, so memory does not grow with the dataset.
 """
 
 import hashlib
 import io
 import json
-import os
 import queue
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,8 +31,7 @@ from medcorpus.core.writeback import writeback
 from medcorpus.text.buffers import buffers
 
 BATCH_ROWS = 1000  # rows of a record batch, as `datasets` writes them: random access reads little
-SPILL_BYTES = 128 << 20  # how much is sorted in memory at a time, text that lies in parts not counted
-CACHED = 0.25  # share of the memory that parts may take and still be read in any order
+SPILL_BYTES = 128 << 20  # how much is sorted in memory at a time
 MOST_BUCKETS = 512  # files open at once; above 64 GB a bucket grows instead
 _LEFT_OUT = ("body", "drop_reason")
 _TEXT = ("text",)  # nearly all bytes of a row: copied once, in its place in the shard
@@ -142,12 +138,11 @@ def _sorted(inputs: Rows, spill: Path) -> Iterator[pa.RecordBatch]:
     keep = [name for name in inputs.schema.names if name not in _LEFT_OUT]
     schema = views.schema(pa.schema([inputs.schema.field(name) for name in keep]), _TEXT)
     batches = (views.viewed(batch.select(keep), _TEXT) for batch in inputs.batches())
-    first = _at_once(batches) if inputs.num_bytes <= CACHED * _memory() else []
-    tables: Iterator[pa.Table] = iter([pa.Table.from_batches(first, schema)])
-    if (left := next(batches, None)) is not None:
-        buckets = min(MOST_BUCKETS, max(1, -(-inputs.num_bytes // SPILL_BYTES)))
-        row_bytes = inputs.num_bytes // max(inputs.num_rows, 1)
-        tables = _spilled(chain(first, [left], batches), schema, int(buckets), spill, row_bytes)
+    buckets = min(MOST_BUCKETS, max(1, -(-inputs.num_bytes // SPILL_BYTES)))
+    if buckets == 1:
+        tables: Iterable[pa.Table] = [pa.Table.from_batches(batches, schema)]
+    else:
+        tables = _spilled(batches, schema, int(buckets), spill, inputs.num_bytes // max(inputs.num_rows, 1))
     rest = None  # rows that did not fill a batch
     for table in tables:
         table = _protected(table.combine_chunks())  # from many pieces Arrow takes rows five times as slowly
@@ -171,22 +166,6 @@ def _sorted(inputs: Rows, spill: Path) -> Iterator[pa.RecordBatch]:
     elif not inputs.num_rows:  # a shard has its columns even then
         yield pa.RecordBatch.from_pylist([], schema=_protected(schema.empty_table()).schema)
     shutil.rmtree(spill, ignore_errors=True)
-
-
-def _at_once(batches: Iterator[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """The first batches, up to SPILL_BYTES besides text."""
-    taken, held = [], 0
-    for batch in batches:
-        taken.append(batch)
-        held += sum(column.nbytes for name, column in zip(batch.schema.names, batch.columns, strict=True) if name not in _TEXT)  # fmt: skip # noqa: E501
-        if held >= SPILL_BYTES:
-            break
-    return taken
-
-
-def _memory() -> int:
-    """Bytes of this machine."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _order(table: pa.Table) -> np.ndarray:
