@@ -83,6 +83,17 @@ class Process:
         self.pipe.send((root, tasks))
 
 
+def leave_with_driver(lifeline: Connection) -> None:
+    """End this process when the driver is gone, however it went: the other end of the pipe closes with it."""
+
+    def watch() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            lifeline.recv()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _main(pipe: Connection, lifeline: Connection, environment: dict[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(environment)  # that of the template is as old as it is

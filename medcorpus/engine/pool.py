@@ -6,7 +6,6 @@ held: they are tried once more, then reported.
 """
 
 import asyncio
-import os
 import threading
 import time
 import traceback
@@ -18,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from medcorpus.core.errors import MedcorpusError, PartitionError, Retryable
-from medcorpus.engine.early import Early, Process
+from medcorpus.engine.early import Early, Process, leave_with_driver
 from medcorpus.engine.worker import Result, Task, Worker
 
 _REPORT_EVERY = 0.2  # seconds between two progress messages of a task
@@ -133,7 +132,7 @@ class Pool:
 
 def work(pipe: Connection, lifeline: Connection) -> None:
     """A worker's life: take tasks until told to stop. Ctrl-C is the driver's to handle."""
-    threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+    leave_with_driver(lifeline)
     worker: Worker | None = None
     lock = threading.Lock()
 
@@ -188,11 +187,3 @@ def portable(error: Exception) -> Exception:
         return OSError(error.errno, error.strerror, error.filename)
     places = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
     return MedcorpusError(f"{type(error).__name__} in a worker:\n{places}")
-
-
-def _watch(lifeline: Connection) -> None:
-    """Leave when the driver is gone: the other end of the pipe closes with it."""
-    try:
-        lifeline.recv()
-    except (EOFError, OSError):
-        os._exit(1)

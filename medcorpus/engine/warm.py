@@ -7,16 +7,16 @@ would compile the same ones at the same time, and nobody would know why nothing 
 import multiprocessing as mp
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from medcorpus.core import light
 from medcorpus.core.log import event
 from medcorpus.core.stage import Stage
-from medcorpus.engine.early import template
+from medcorpus.engine.early import leave_with_driver, template
 from medcorpus.engine.plan import Step
 
 
@@ -34,32 +34,31 @@ def compile_kernels(steps: Iterable[Step]) -> None:
         return
     started = time.monotonic()
     event(f"compiling the kernels of {', '.join(todo)}: some 10 seconds each, once on this machine")
-    pool = ProcessPoolExecutor(_cores(), template(), _prepare, (dict(os.environ),))
+    theirs, lifeline = mp.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(_cores(), template(), _prepare, (theirs, dict(os.environ)))
     try:
         work = [(name, pool.submit(_open, step)) for name, step in todo.items()]
         work += [(name, pool.submit(_warm, step)) for name, step in todo.items() if step.cls.warm is not Stage.warm]
         failed = {name for name, done in work if done.exception() is not None}
+    except BaseException:
+        lifeline.close()  # whoever still compiles ends now
+        raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
+        for end in (theirs, lifeline):
+            end.close()
     for name in todo.keys() - failed:
         _mark(todo[name]).touch()
     event(f"kernels compiled in {time.monotonic() - started:.0f} s")
 
 
-def _prepare(environment: dict[str, str]) -> None:
+def _prepare(lifeline: Connection, environment: dict[str, str]) -> None:
     os.environ.update(environment)  # that of the template is as old as it is
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
-    threading.Thread(target=_end_with_driver, daemon=True).start()
+    leave_with_driver(lifeline)
     light.starting()
     light.arrow()
     light.compiler()
-
-
-def _end_with_driver() -> None:
-    driver = mp.parent_process()
-    assert driver is not None
-    driver.join()
-    os._exit(1)
 
 
 def _open(step: Step) -> None:

@@ -1,6 +1,7 @@
 """Kernels are compiled once on a machine, with a message, before any worker starts."""
 
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def test_doctor_compiles_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert kernels["state"] == "ok" and {"langid", "quality", "dedup"} <= set(kernels["found"].split(":")[0].split(", "))  # fmt: skip # noqa: E501
 
 
-def test_nothing_stays_when_the_run_is_killed_while_it_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip # noqa: E501
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_stays_when_the_run_is_stopped_while_it_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: int) -> None:  # fmt: skip # noqa: E501
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernels"))
     (tmp_path / "a.txt").write_text("The patient should drink plenty of water.")
     (tmp_path / "c.yaml").write_text(RECIPE.replace("balance: {by: [language], cap: 10}", "quality:").replace("over_cap", "too_short"))  # fmt: skip # noqa: E501
@@ -61,7 +63,7 @@ def test_nothing_stays_when_the_run_is_killed_while_it_compiles(tmp_path: Path, 
     while not list((tmp_path / "kernels").rglob("*.nbc")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert run.poll() is None
-    run.kill()
+    run.send_signal(signum)
     run.communicate()
     deadline = time.monotonic() + 10
     while members(run.pid) and time.monotonic() < deadline:
