@@ -8,7 +8,7 @@ import multiprocessing as mp
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +18,8 @@ from medcorpus.core.log import event
 from medcorpus.core.stage import Stage
 from medcorpus.engine.early import leave_with_driver, template
 from medcorpus.engine.plan import Step
+
+_ROOM = (1 << 16) + 1  # words: just too many for a chunk of 512 KiB, so that half of one of 1 MiB stays free
 
 
 def compile_kernels(steps: Iterable[Step]) -> None:
@@ -59,14 +61,30 @@ def _prepare(lifeline: Connection, environment: dict[str, str]) -> None:
     light.starting()
     light.arrow()
     light.compiler()
+    from medcorpus.text.compiled import leave_inner_to_callers
+
+    leave_inner_to_callers()
 
 
+def _roomy(function: Callable[[Step], None]) -> Callable[[Step], None]:
+    """`function`, whose frame asks for so much room that what it calls finds room behind it.
+
+    CPython keeps the frames of Python functions in chunks of 16 KiB, and asks the system for one whenever a call does
+    not fit into the last. numba recurses deeply and calls small functions a hundred thousand times; where these are the
+    first that do not fit, each costs a mapping of memory (a second of two for one kernel of `langid`).
+    """
+    function.__code__ = function.__code__.replace(co_stacksize=_ROOM)
+    return function
+
+
+@_roomy
 def _open(step: Step) -> None:
     stage = step.build()
     stage.open()
     stage.close()
 
 
+@_roomy
 def _warm(step: Step) -> None:
     step.build().warm()
 

@@ -15,7 +15,7 @@ _WWW, _FTP, _HTTP, _HTTPS, _SCHEME = (
 )
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def may_be_address(data, at, end):
     """Whether `@`, `://` or, in any case, `www.` stands at `at`."""
     byte = data[at]
@@ -28,7 +28,7 @@ def may_be_address(data, at, end):
     return data[at + 1] | 0x20 == 0x77 and data[at + 2] | 0x20 == 0x77 and data[at + 3] == 0x2E
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _is(data, at, end, word):
     """Whether `word` stands at `at`."""
     if at + len(word) > end:
@@ -39,7 +39,7 @@ def _is(data, at, end, word):
     return True
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def blank_addresses(line, end):
     """Overwrite what `normal._WEB`, then what `normal._MAIL` finds in the first `end` bytes with spaces."""
     at = 0
@@ -59,7 +59,8 @@ def blank_addresses(line, end):
         if at < end and 0x21 <= line[at] <= 0x7E:
             while at < end and 0x21 <= line[at] <= 0x7E:
                 at += 1
-            line[begin:at] = 0x20
+            for place in range(begin, at):
+                line[place] = 0x20
         else:
             at = begin + 1
     at = 0
@@ -86,4 +87,5 @@ def blank_addresses(line, end):
             at = stop
             while at < end and _MAIL[line[at]] & _LOCAL:  # no address begins inside a run
                 at += 1
-            line[begin:stop] = 0x20
+            for place in range(begin, stop):
+                line[place] = 0x20

@@ -95,7 +95,7 @@ def _composed(data, offsets, tables):
     return out[: ends[rows]], ends
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _marks_end(data, at, end, kinds):
     """Where the marks that begin at `at` end."""
     while at < end:
@@ -112,7 +112,7 @@ def _is_mark(point, kind):
     return kind & nfc.CLASS != 0 or point == 0xF73 or point == 0xF75 or point == 0xF81
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _taken_apart(data, at, end, points, size, apart):
     """Append the characters of data[at:end], each taken apart, to the `size` first of `points`; how many there are."""
     while at < end:
@@ -131,7 +131,7 @@ def _taken_apart(data, at, end, points, size, apart):
     return size
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _in_order(points, size, kinds, out):
     """Marks by their class, between one letter and the next; those of a class as they stand.
 
@@ -158,7 +158,7 @@ def _in_order(points, size, kinds, out):
         at = stop
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _joined(points, size, kinds, pairs):
     """Join in place what is in order; how many are left."""
     put, place = 0, 0

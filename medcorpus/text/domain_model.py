@@ -127,7 +127,7 @@ def train(
     )
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _features(data, at, end, table, out):
     """Slots of the features of data[at:end] into `out`; how many."""
     count = 0

@@ -168,7 +168,7 @@ def _roots(parent):
     return out
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _note(row, address, counts, table, stamp):
     """Put the shingles of `row` into the table: slots of (stamp, shingle)."""
     count = counts[row]

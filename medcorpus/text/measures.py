@@ -186,7 +186,7 @@ def _count(data, offsets, table, breaks, known):
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, breaks, broken, han_word, unspaced_word):
     """One document: hash and size of each word and line into the scratch, the counts as a tuple."""
     words = lines = letters = digits = symbols = chars = spaces = 0
@@ -321,7 +321,7 @@ def _walk(data, at, end, table, word_hash, word_size, line_hash, line_size, brea
     return chars, chars - spaces, letters, digits, symbols, words, lines, longest, braced, menu
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _repetition(word_hash, word_size, line_hash, line_size, keys, stamps, values, stamp):
     """What comes again, as a tuple. `stamp` and the three after it are used for this document only."""
     mask = np.uint64(len(keys) - 1)

@@ -103,7 +103,8 @@ def _smallest(values, a, b, out):
     """Four permutations at a time over all shingles, or all over one: the compiler makes vectors of the inner loop."""
     count, most = len(values), np.uint32(0xFFFFFFFF)
     if count < _FEW:
-        out[:] = most
+        for which in range(len(out)):
+            out[which] = most
         for at in range(count):
             value = values[at]
             for which in range(len(a)):

@@ -77,7 +77,7 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return kinds, pairs, splits
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def decode(data, at):
     """The code point that begins at `at`, and its bytes."""
     at = np.uint64(at)  # else numba looks in every access whether it is negative
@@ -93,7 +93,7 @@ def decode(data, at):
     return (lead & 0x07) << 18 | second << 12 | third << 6 | np.int64(data[at + np.uint64(3)]) & 0x3F, 4
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def encode(point, out, put):
     """Write `point` at out[put]; where the next one goes."""
     if point < 0x80:
@@ -115,7 +115,7 @@ def encode(point, out, put):
     return put + 4
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def together(first, second, pairs):
     """What a starter and a character that is not blocked from it become (UAX 15, D117); -1 when they stay as they
     are, 0 when it is more than one character.
@@ -133,7 +133,7 @@ def together(first, second, pairs):
     return -1
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def changes(point, kind, starter, last, pairs):
     """Whether `point` makes a text change that was fine so far.
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 from numba import njit
 
 from medcorpus.text.buffers import buffers, strings
+from medcorpus.text.compiled import INNER
 
 
 def pieces(array: pa.Array | pa.ChunkedArray, count: int, size: int) -> tuple[pa.Array, np.ndarray]:
@@ -18,7 +19,7 @@ def pieces(array: pa.Array | pa.ChunkedArray, count: int, size: int) -> tuple[pa
     return strings(*_cut(data, offsets, rows, count, size)), rows
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _near(data, at, end):
     """The first white space from `at` on, at most 30 bytes away, else where the next character begins."""
     for ahead in range(30):

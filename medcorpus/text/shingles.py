@@ -183,7 +183,7 @@ def _walk(data, offsets, tables, width, seed, units):
     return values[:put].copy(), starts, said
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _power(least):
     room = 1
     while room < least:
@@ -191,7 +191,7 @@ def _power(least):
     return room
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _whole(hashes, count, seed):
     one, two = seed, ~seed
     for place in range(count):
@@ -202,7 +202,7 @@ def _whole(hashes, count, seed):
     return mix(one + np.uint64(count)), mix(two + np.uint64(count))
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _bytes(data, at, end, seed):
     one, two = seed, ~seed
     for place in range(at, end):
@@ -213,7 +213,7 @@ def _bytes(data, at, end, seed):
     return mix(one), mix(two)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _figures(hashes, marks, count, seed, units):
     """(strengths, numbers, words) of a document."""
     strengths = numbers = np.uint64(0)

@@ -126,7 +126,7 @@ def _slot(key):
     return key ^ key >> np.uint64(32)
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _find(nodes, key):
     """Slot of `key`, or -1."""
     mask = np.uint64(len(nodes) - 1)
@@ -153,7 +153,7 @@ def _stem_of(read, stems, inside, nodes, stem):
     return wanted if _marked(stems, wanted) and _find(nodes, wanted) >= 0 else stem, True
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _stems_in(lower, size, state, stems, inside, nodes, stem):
     """`_stem_of` after each of the first `size` bytes of `lower`."""
     for which in range(size):
@@ -167,7 +167,7 @@ def _stems_in(lower, size, state, stems, inside, nodes, stem):
     return stem, True
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _tokenise(data, at, end, have, tables, stems, inside, nodes, hashes, others, starts, stops):
     """Tokens of data[at:end] appended to the first `have`, until there is no more room: (at, have, splits).
 
@@ -274,7 +274,7 @@ def _tokenise(data, at, end, have, tables, stems, inside, nodes, hashes, others,
     return min(at, end), have, twice
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _firsts(hashes, others, until, first, nodes, found):
     """Tokens of the first `until` with which a term may begin into `found`; how many.
 
@@ -312,7 +312,7 @@ def _longest(i, have, hashes, later, nodes):
         depth += 1
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _longest_of_ways(i, have, hashes, others, first, later, nodes, live, grown):
     """`_longest` where tokens may be read as stems as well."""
     ways = 0
@@ -354,7 +354,7 @@ def _characters(data, begin, end):
     return found
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _splits(data, at, end, kinds):
     """Characters of data[at:end] that are two in normal form C."""
     found = 0

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from medcorpus.text import nfc
-from medcorpus.text.compiled import INLINE
+from medcorpus.text.compiled import INLINE, INNER
 from medcorpus.text.measures import HAN_RANGES, UNSPACED_RANGES
 from medcorpus.text.nfc import changes, decode
 from medcorpus.text.stored import stored
@@ -109,7 +109,7 @@ def _stir(state, entry, many):
     return state
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def tokens(data, begin, stop, tables, seed, hashes, marks):
     """Hashes (uint64) of all tokens of data[begin:stop], and their marks; how many there are, NOT_NFC for a text
     that has to be composed first.
@@ -205,7 +205,7 @@ def _is_digit(data, at, entries):
     return entries[decode(data, at)[0]] >> _KIND & _KINDS == _DIGIT
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _number(data, at, end, entries, seed):
     """Digits, and single points between digits: (hash, mark, where it ends). 007 is 7; a comma counts as a point."""
     state = seed ^ np.uint64(0x6E756D)

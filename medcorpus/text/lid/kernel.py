@@ -77,12 +77,12 @@ def _predicted(texts: pa.Array | pa.ChunkedArray, model: Weights, k: int) -> tup
     return labels, scores, doubtful
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _step(state, byte):
     return np.uint32((state ^ byte) * _PRIME)
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _ones(bits):
     """Bits set: the compiler knows this idiom and makes it one instruction."""
     bits -= bits >> np.uint64(1) & np.uint64(0x5555555555555555)
@@ -91,7 +91,7 @@ def _ones(bits):
     return bits * np.uint64(0x0101010101010101) >> np.uint64(56)
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _entry(text, at, end, slots, starts, spelt):
     """Which of the words the model knows text[at:end] is, or -1."""
     state = _SEED
@@ -111,7 +111,7 @@ def _entry(text, at, end, slots, starts, spelt):
     return np.int64(-1)
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _word(text, at, end, minn, maxn, hashes, size, rows, index, bucket, shift, reciprocal, found, sums, total):
     """Append the n-grams of the word text[at:end] to the first `size` of `hashes`: (size now, rows added).
 
@@ -143,17 +143,18 @@ def _word(text, at, end, minn, maxn, hashes, size, rows, index, bucket, shift, r
     return size + max(min(most + 1, maxn) - least + 1, 0), count
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _flush(hashes, size, rows, index, bucket, shift, reciprocal, found, sums, total):
     """Add the rows of the first `size` hashes to `total`; how many there were."""
-    sums[:] = 0
+    for place in range(len(sums)):
+        sums[place] = 0
     count = _sum(hashes, size, rows, index, bucket, shift, reciprocal, found, sums)
     for d in range(len(total)):
         total[d] += sums[d]
     return count
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _sum(hashes, size, rows, index, bucket, shift, reciprocal, found, sums):
     """Add the rows of the first `size` hashes to `sums`; how many there were."""
     for which in range(size):
@@ -190,7 +191,7 @@ def _sum(hashes, size, rows, index, bucket, shift, reciprocal, found, sums):
     return kept
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _load(text, at):
     """Eight bytes, the lowest first; the compiler makes one load of it."""
     at = np.uint64(at)
@@ -206,7 +207,7 @@ def _load(text, at):
     )
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _until_space(value):
     """A mask of the bytes of `value` before the first space; all ones when it has none."""
     other = value ^ np.uint64(0x2020202020202020)
@@ -214,7 +215,7 @@ def _until_space(value):
     return ((marks & (~marks + np.uint64(1))) >> np.uint64(7)) - np.uint64(1)  # no mark: 0 - 1
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _add(row, rows, total):
     """Add one row to `total`, unless it is -1; how many that were."""
     if row < 0:
@@ -224,7 +225,7 @@ def _add(row, rows, total):
     return 1
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _words(text, end, model, work, total):
     """Add the rows of all words in text[:end] to `total`; how many rows. A space and slack follow the text."""
     bucket, shift, reciprocal = np.uint64(model.bucket), np.uint64(model.shift), np.uint64(model.reciprocal)
@@ -271,7 +272,8 @@ def _words(text, end, model, work, total):
                         text, at, stop, minn, maxn, spare, zero,
                         rows, index, bucket, shift, reciprocal, found, sums, total,
                     )  # fmt: skip
-                    sums[:] = 0
+                    for place in range(len(sums)):
+                        sums[place] = 0
                     known[slot] = _sum(spare, size, rows, index, bucket, shift, reciprocal, found, sums)
                     if len(slots):
                         known[slot] += _add(_entry(text, at, stop, slots, starts, spelt), rows, sums)
@@ -335,7 +337,8 @@ def _predict(data, offsets, tables, model, labels, scores, doubtful):
         if not model.known[script]:
             continue
         text[size] = _SPACE
-        total[:] = 0
+        for place in range(len(total)):
+            total[place] = 0
         count = _words(text, size, model, work, total)
         if count:
             if len(model.tree):
@@ -345,11 +348,12 @@ def _predict(data, offsets, tables, model, labels, scores, doubtful):
             _best(logits, labels[row], scores[row], floor)
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _softmax(total, count, model, allowed, logits):
     """Probabilities of the labels allowed into `logits`, -1 for the others."""
     output, scale = model.output, model.scale
-    logits[:] = 0
+    for place in range(len(logits)):
+        logits[place] = 0
     for d in range(len(total)):
         hidden = np.float32(total[d] * scale / count)
         for which in range(len(logits)):
@@ -368,7 +372,7 @@ def _softmax(total, count, model, allowed, logits):
         logits[which] = logits[which] / whole if allowed[which] else -1
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _descend(total, count, model, nodes, found):
     """Probabilities of all labels into `found`, -1 for those that fastText does not reach.
 
@@ -377,7 +381,8 @@ def _descend(total, count, model, nodes, found):
     """
     output, tree, scale = model.output, model.tree, model.scale
     leaves = len(found)
-    nodes[:] = -1
+    for place in range(len(nodes)):
+        nodes[place] = -1
     nodes[len(nodes) - 1] = 1
     for node in range(len(nodes) - 1, leaves - 1, -1):
         if nodes[node] < _FLOOR:
@@ -392,7 +397,7 @@ def _descend(total, count, model, nodes, found):
         found[model.order[node]] = nodes[node] if nodes[node] >= _FLOOR else -1
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _best(found, labels, scores, floor):
     """The best of `found`, best first; of equal ones the first label wins, negative ones never."""
     size = 0

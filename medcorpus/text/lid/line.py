@@ -135,7 +135,7 @@ def _scripts(data, offsets, tables):
     return found
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _dominant(counts, simplified, traditional):
     """Script of a text with `counts` letters of each script: the rules of `normal.script_of`."""
     han, kana = counts[_HANI], counts[_KANA]
@@ -159,7 +159,7 @@ def _dominant(counts, simplified, traditional):
     return _HANI
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _ends_word(data, begin, at, end, flags):
     """Whether the sigma at `at` is a final one: a cased letter before it, none after it (SpecialCasing.txt)."""
     before = at
@@ -183,7 +183,7 @@ def _ends_word(data, begin, at, end, flags):
     return True
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _closer(data, begin, at, end, point, flags, kinds, pairs, splits, starter, last):
     """(what `point` becomes, 0 for what its entry says; a second character or 0; starter and class so far).
 
@@ -208,7 +208,7 @@ def _closer(data, begin, at, end, point, flags, kinds, pairs, splits, starter, l
     return first, second, point if last == 0 else starter, last
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _lowered(data, begin, end, tables, out):
     """Lower case of data[begin:end] into `out`; its size, or NOT_NFC."""
     entries, flags = tables.entries, tables.flags
@@ -227,7 +227,7 @@ def _lowered(data, begin, end, tables, out):
     return put
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _tokens(data, begin, end, tables, out, clean):
     """data[begin:end] as tokens into `out`: (size, whether it has letters, script).
 
@@ -298,7 +298,7 @@ def _tokens(data, begin, end, tables, out, clean):
     return put, letters >> _ALPHA & 1 != 0, _dominant(counts, simplified, traditional)
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def line(data, begin, end, tables, out, scratch):
     """`normal.normalise` of data[begin:end] into `out`: (size, whether it has letters, script).
 
@@ -318,13 +318,13 @@ def line(data, begin, end, tables, out, scratch):
     return _tokens(scratch, np.int64(0), size, tables, out, np.bool_(True))
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _copy(data, begin, end, out):
     for at in range(begin, end):
         out[at - begin] = data[at]
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def as_it_is(data, begin, end, entries, out):
     """What a model of others is shown of data[begin:end], single spaces between words: (size, whether it has letters).
 

@@ -25,7 +25,7 @@ _PRIVACY, _COOKIE, _USES, _USE_OF, _USE = (
 _EDIT, _NEEDED = (np.array(list(p), np.uint8) for p in (b"[edit]", b"[citation needed]"))
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def blank(point):
     """Is it white space as `str.isspace` has it?"""
     if point <= 0x20:
@@ -39,7 +39,7 @@ def blank(point):
     )
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _reads(data, at, begin, end, phrase):
     """Does `phrase` (small letters and blanks) stand at `at`, whatever the case?"""
     if at < begin or at + len(phrase) > end:
@@ -53,7 +53,7 @@ def _reads(data, at, begin, end, phrase):
     return True
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def scan(data, begin, end):
     """(which phrases stand in data[begin:end], and BREAKS if a line break other than \\n does; #, ellipses, \\n)."""
     found = hashes = ellipses = newlines = 0
@@ -85,7 +85,7 @@ def scan(data, begin, end):
     return found, hashes, ellipses, newlines
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _phrase(data, at, begin, end, letter):
     """The phrase that the small letter at `at` belongs to."""
     if letter == 0x76:  # v
@@ -106,7 +106,7 @@ def _phrase(data, at, begin, end, letter):
     return 0
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _before_citations(data, begin, end):
     """The end of data[begin:end] without the citations there: [12], [], [edit], [citation needed]."""
     while end > begin and data[end - 1] == 0x5D:
@@ -124,7 +124,7 @@ def _before_citations(data, begin, end):
     return end
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _same(data, at, phrase):
     for which in range(len(phrase)):  # noqa: SIM110 (not a generator: this is compiled)
         if data[at + which] != phrase[which]:
@@ -132,7 +132,7 @@ def _same(data, at, phrase):
     return True
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def ends_well(data, begin, end):
     """C4: does the line end in . ? ! " or ', and not in three points? Citations do not count."""
     end = _before_citations(data, begin, end)
@@ -148,7 +148,7 @@ def ends_well(data, begin, end):
     return third == begin or data[third - 1] != 0x2E
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def has_words(data, begin, end):
     """C4: has the line three words or more, none of them longer than 1,000 characters?"""
     words = longest = size = 0
@@ -173,7 +173,7 @@ def has_words(data, begin, end):
     return words + (size > 0) >= _LEAST_WORDS and max(longest, size) <= _LONGEST
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _may_be_long(data, begin, end):
     """Are there more than 1,000 bytes in a row without a space? Looks at a byte in a hundred."""
     at = begin
@@ -219,7 +219,7 @@ def sentences(data, begin, end, stops, table):
     return count
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _after_citation(data, at, end):
     """Where the citation that begins at `at` ends; `at` when none does."""
     after = at + 1
@@ -232,7 +232,7 @@ def _after_citation(data, at, end):
     return at + 17 if at + 17 <= end and _same(data, at, _NEEDED) else at
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _stands_alone(data, begin, at, end, table):
     """Is the point at `at` a token: none beside it, and not inside a word? Citations are looked through."""
     after = at + 1

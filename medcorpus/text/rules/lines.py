@@ -89,7 +89,7 @@ def ends() -> np.ndarray:
     return table
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _last(data, begin, end):
     """Where the last code point of data[begin:end] begins."""
     at = end - 1
@@ -98,7 +98,7 @@ def _last(data, begin, end):
     return at
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _stripped(data, begin, end):
     """(begin, end) without the white space at both ends."""
     while begin < end:
@@ -114,7 +114,7 @@ def _stripped(data, begin, end):
     return begin, end
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _hash(data, begin, end):
     """64 bits of data[begin:end], never 0."""
     state = np.uint64(end - begin) * _PRIME
@@ -135,7 +135,7 @@ def _hash(data, begin, end):
     return state | np.uint64(1)
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _chars(data, begin, end):
     count = 0
     for at in range(begin, end):
@@ -143,7 +143,7 @@ def _chars(data, begin, end):
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _again(seen, mask, key):
     """Whether `key` is in the table `seen` (0: empty slot), where it is put when not."""
     slot = (key >> np.uint64(20)) & mask
@@ -155,7 +155,7 @@ def _again(seen, mask, key):
     return False
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _piece(data, begin, end, stops, table, marked, out):
     """One line of `splitlines`. `marked`: the document holds one of the phrases."""
     begin, end = _stripped(data, begin, end)
@@ -185,7 +185,7 @@ def _piece(data, begin, end, stops, table, marked, out):
             out[_C4_SENTENCES] += many
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _pieces(data, begin, end, more, stops, table, marked, out):
     """The lines of `splitlines` in data[begin:end], which holds no \\n; `more`: a \\n follows."""
     at = start = begin
@@ -211,7 +211,7 @@ def _pieces(data, begin, end, more, stops, table, marked, out):
         _piece(data, start, end, stops, table, marked, out)
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def count_lines(data, begin, end, stops, table, seen, out):
     """Counts of LINES of the text data[begin:end] into `out` (int64). `stops`: `ends`; `table`: `measures.classes`.
     `seen`: uint64 scratch of 2^n slots, more than four times as many as the text has lines; it is left empty.
@@ -269,7 +269,7 @@ def count_lines(data, begin, end, stops, table, seen, out):
     seen[:room] = 0
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _paragraph(data, start, stop, seen, mask, out):
     out[_PARAGRAPHS] += 1
     if _again(seen, mask, ~_hash(data, start, stop) ^ np.uint64(1)):

@@ -110,7 +110,7 @@ def _all_tokens(data, offsets, table):
     return ends, starts[:size], stops[:size]
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def walk(data, begin, end, table, hashes, sizes, flags, starts, stops, listed):
     """Tokens of data[begin:end]: (how many, a bit for each stop word of `listed`, a row of `stop_table`, that is
     there). The arrays, one slot for each byte, receive hash, characters and flags of each token; `starts` and
@@ -214,7 +214,7 @@ def walk(data, begin, end, table, hashes, sizes, flags, starts, stops, listed):
         at += step
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def _goes_on(data, at, end, table, point):
     """Does the word go on after a point or comma (letter after a letter, digit after a digit) or an apostrophe?"""
     if at >= end:
@@ -236,7 +236,7 @@ def _listed(listed, key):
     return np.uint64(0)
 
 
-@njit(cache=True, **INNER)
+@njit(**INNER)
 def count_words(count, seen, hashes, sizes, flags, work, out):
     """Counts of WORDS into `out` (int64) from what `walk` found; `hashes` is overwritten.
 

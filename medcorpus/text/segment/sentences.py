@@ -131,7 +131,7 @@ def _closing(data, at, end, kinds, wide, opened):
     return at, closes, stops
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _ahead(data, at, end, kinds, folds):
     """What comes after blanks, opening marks and dashes: (kind, hash of its word, whether it is like pH or mRNA,
     whether a blank comes first, whether a line ends before it). Kind is SPACE at the end of the row."""
@@ -162,7 +162,7 @@ def _ahead(data, at, end, kinds, folds):
     return first, state, camel, blank, line
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _fits(data, at, begin, end, before, texts, starts, first, last):
     """Whether one of the phrases first to last stands right before (`before`) or at `at`."""
     for phrase in range(first, last):
