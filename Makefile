@@ -42,4 +42,5 @@ clean: ## remove the virtual environment and every cache
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m compileall -q medcorpus
 	@touch $(STAMP)

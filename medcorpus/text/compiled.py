@@ -3,6 +3,8 @@
 That and `forceinline` take the compile of the term walk from 19 to 12 processor seconds, of shingles from 7 to 6, and
 leave that of the quality rules. From Python such a kernel must not be called, which would crash the process
 (`tests/text/test_compiled.py` looks for it); `kernel.py_func` may be.
+
+Kernels fill arrays by loops: to compile a slice that is assigned to takes numba 0.1 to 0.3 s.
 """
 
 from typing import Any

@@ -121,7 +121,8 @@ def _scripts(data, offsets, tables):
     written, flags = tables.scripts, tables.flags
     for row in range(len(found)):
         at, end = offsets[row], offsets[row + 1]
-        counts[:] = 0
+        for place in range(len(counts)):
+            counts[place] = 0
         simplified = traditional = 0
         while at < end:
             point, width = decode(data, at)

@@ -216,7 +216,8 @@ def count_lines(data, begin, end, stops, table, seen, out):
     """Counts of LINES of the text data[begin:end] into `out` (int64). `stops`: `ends`; `table`: `measures.classes`.
     `seen`: uint64 scratch of 2^n slots, more than four times as many as the text has lines; it is left empty.
     """
-    out[:] = 0
+    for place in range(len(out)):
+        out[place] = 0
     found, out[_HASHES], out[_ELLIPSES], newlines = scan(data, begin, end)
     marked = found & ~BREAKS != 0
     out[_NEWLINES] = newlines

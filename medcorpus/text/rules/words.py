@@ -243,7 +243,8 @@ def count_words(count, seen, hashes, sizes, flags, work, out):
     `work`: (keys uint64, stamps int64, counts int32 of 2^n slots, more than twice as many as tokens; ends int64, places
     and slots int32 of a token each; a counter int64[1]).
     """
-    out[:] = 0
+    for place in range(len(out)):
+        out[place] = 0
     ends = work.ends
     ends[0] = 0
     for token in range(count):
