@@ -56,9 +56,9 @@ class Shard(Job):
     def run(self, inputs: Rows, out: Path) -> dict[str, Any]:
         """Shards, `state.json`, `dataset_info.json`, `README.md`, `SHA256SUMS`."""
         tally: dict[str, Counter[str]] = {name: Counter() for name in TALLIED}
-        in_order = (views.written(batch) for batch in _sorted(inputs, out / ".spill"))
+        in_order = (views.written(batch) for batch in _sorted(inputs, out / ".spill", tally))
         with closing(ahead(in_order)) as batches:
-            sums = self._write(_tallied(batches, tally), out)
+            sums = self._write(batches, out)
         languages = dict(sorted(tally["language"].items()))
         figures = {"rows": sum(tally["kind"].values()), "shards": len(sums), "languages": languages}
         if self.params.format == "arrow":
@@ -133,8 +133,8 @@ def _open_writer(sink: Any, schema: pa.Schema, suffix: str) -> Any:
     return pa.ipc.new_stream(sink, schema)
 
 
-def _sorted(inputs: Rows, spill: Path) -> Iterator[pa.RecordBatch]:
-    """All rows ordered by id, in batches of exactly BATCH_ROWS (the last one may be shorter)."""
+def _sorted(inputs: Rows, spill: Path, tally: dict[str, Counter[str]]) -> Iterator[pa.RecordBatch]:
+    """All rows ordered by id, in batches of exactly BATCH_ROWS (the last one may be shorter), counted in `tally`."""
     keep = [name for name in inputs.schema.names if name not in _LEFT_OUT]
     schema = views.schema(pa.schema([inputs.schema.field(name) for name in keep]), _TEXT)
     batches = (views.viewed(batch.select(keep), _TEXT) for batch in inputs.batches())
@@ -146,6 +146,7 @@ def _sorted(inputs: Rows, spill: Path) -> Iterator[pa.RecordBatch]:
     rest = None  # rows that did not fill a batch
     for table in tables:
         table = _protected(table.combine_chunks())  # from many pieces Arrow takes rows five times as slowly
+        _count(table, tally)
         order = _order(table)
         at = 0
         if rest is not None:
@@ -287,14 +288,11 @@ def _protected(table: pa.Table) -> pa.Table:
 TALLIED = ("language", "kind", "source", "category", "licence", "phi")
 
 
-def _tallied(batches: Iterator[pa.RecordBatch], tally: dict[str, Counter[str]]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        for name in TALLIED:
-            column = batch["phi"].field("action") if name == "phi" else batch[name]
-            counted = pc.value_counts(pc.fill_null(column, "unknown" if name != "language" else "und"))
-            keys, counts = counted.field(0).to_pylist(), counted.field(1).to_pylist()
-            tally[name].update(dict(zip(keys, counts, strict=True)))
-        yield batch
+def _count(table: pa.Table, tally: dict[str, Counter[str]]) -> None:
+    for name in TALLIED:
+        column = table["phi"].combine_chunks().field("action") if name == "phi" else table[name]
+        counted = pc.value_counts(pc.fill_null(column, "unknown" if name != "language" else "und"))
+        tally[name].update({one["values"]: one["counts"] for one in counted.to_pylist()})
 
 
 def _state(sums: dict[str, str]) -> dict[str, Any]:
