@@ -200,7 +200,7 @@ _RULES = {
 class Quality(Map):
     """Adds the figures of `text.measures` and `text.rules` as columns."""
 
-    name, version = "quality", 3
+    name, version = "quality", 4
     compiles = True
     Params = QualityParams
     reads = ("text", "language")

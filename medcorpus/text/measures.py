@@ -35,6 +35,7 @@ from numba import njit
 from medcorpus.text.buffers import buffers
 from medcorpus.text.compiled import INLINE, INNER
 from medcorpus.text.nfc import decode
+from medcorpus.text.stored import stored
 
 _WALKED = (
     "chars",  # code points
@@ -118,6 +119,11 @@ def shares(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 @cache
 def classes() -> np.ndarray:
     """uint8 per code point, from the general categories of this Python's Unicode version."""
+    (table,) = stored("classes", _classes)
+    return table
+
+
+def _classes() -> tuple[np.ndarray]:
     table = np.full(0x110000, _SYMBOL, np.uint8)
     by_category = {"L": _LETTER, "M": _MARK, "N": _DIGIT, "P": _PUNCT, "S": _SYMBOL, "Z": _SPACE, "C": _SYMBOL}
     known = "".join(map(unicodedata.category, map(chr, range(0x20000))))
@@ -138,8 +144,7 @@ def classes() -> np.ndarray:
         table[[ord(char) for char in chars]] = kind
     table[[ord(char) for char in BREAKS + _ITEM_ENDS + _BAR_CHARS]] |= _ENDS
     table[[ord(char) for char in _BAR_CHARS]] |= _BAR
-    table.flags.writeable = False
-    return table
+    return (table,)
 
 
 @njit(**INLINE)

@@ -26,6 +26,7 @@ from medcorpus.text.rules.c4 import (
     scan,
     sentences,
 )
+from medcorpus.text.stored import stored
 
 LINES = (
     "chars",  # code points
@@ -81,12 +82,16 @@ _PRIME = np.uint64(0x9E3779B97F4A7C15)
 @cache
 def ends() -> np.ndarray:
     """uint8 per code point: ENDS where it ends a sentence, PUNCTUATION where it is punctuation."""
+    (table,) = stored("ends", _ends)
+    return table
+
+
+def _ends() -> tuple[np.ndarray]:
     table = np.zeros(0x110000, np.uint8)
     table[:0x20000] = [PUNCTUATION * (category(chr(point))[0] == "P") for point in range(0x20000)]
     for first, last in SENTENCE_ENDS:
         table[first : last + 1] |= ENDS
-    table.flags.writeable = False
-    return table
+    return (table,)
 
 
 @njit(**INNER)

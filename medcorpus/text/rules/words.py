@@ -61,6 +61,7 @@ _ASCII = np.zeros(256, np.uint8)  # letters 1, digits 2
 _ASCII[list(range(0x41, 0x5B)) + list(range(0x61, 0x7B))] = 1
 _ASCII[list(range(0x30, 0x3A))] = 2
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
+_EARLIER = np.uint64(0xD6E8FEB86659FD93)  # another odd number: the words before count otherwise than the last
 _HANGUL, _LAST_HANGUL = HANGUL
 _SLOTS = 2 * MOST_STOP_WORDS
 _NONE = np.zeros(_SLOTS, np.uint64)
@@ -280,7 +281,7 @@ def count_words(count, seen, hashes, sizes, flags, work, out):
         stamp = work.stamp[0]
         for which in range(size):
             place = places[which]
-            key = (grams[place] ^ (hashes[place + width - 1] + _PRIME)) * _PRIME
+            key = (grams[place] * _EARLIER + hashes[place + width - 1]) * _PRIME
             key ^= key >> np.uint64(29)
             grams[place] = key
             slot = key & mask

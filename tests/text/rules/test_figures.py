@@ -195,6 +195,14 @@ def test_repetition_of_every_kind(words: list[str]) -> None:
     check([" ".join(words)])
 
 
+def test_pairs_of_single_characters_are_told_apart() -> None:
+    """Hashes of single characters are multiples of their numbers: "#-" and '."' once were the same pair."""
+    marks = [chr(point) for point in range(0x21, 0x7F) if unicodedata.category(chr(point))[0] in "PS"]
+    close = [(a, b) for a in marks for b in marks if chr(ord(b) + 1) in marks and chr(ord(a) - 1) in marks and a != b]
+    assert len(close) > 200
+    check([f"{a}{b} one {chr(ord(b) + 1)}{chr(ord(a) - 1)}" for a, b in close])
+
+
 def test_the_words_of_a_sentence() -> None:
     text = "The patient's dose (3.5 mg, e.g. at 10:30) didn't help... 患者发热。 ผู้ป่วย"
     ends, starts, stops = rule_words.tokens(pa.array([text]))
