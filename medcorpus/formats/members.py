@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numba import njit
 
 from medcorpus.formats.base import json_text
+from medcorpus.text.compiled import INNER
 
 _QUOTE, _BACKSLASH, _COLON, _COMMA, _OPEN, _CLOSE, _LIST, _END, _N, _I, _BLANK = (ord(c) for c in '"\\:,{}[]NI ')
 
@@ -72,6 +73,13 @@ def count_members(data: bytes) -> int:
     return int(_colons(np.frombuffer(data, np.uint8), _words(data)))
 
 
+def warm() -> None:
+    """Compile, or load, what is here."""
+    line = b'{"dose": "5 mg", "unit": null}'
+    members(line, np.array([0]), np.array([len(line)]), ("unit",), drop=True)
+    count_members(line)
+
+
 @njit(cache=True, nogil=True)
 def _colons(data, words):
     """Colons outside strings."""
@@ -85,7 +93,7 @@ def _colons(data, words):
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _string_end(data, words, at, end):
     """Position after the string that opens at `at`. `words` are the same bytes, eight at a time."""
     at += 1
@@ -105,7 +113,7 @@ def _string_end(data, words, at, end):
     return min(at + 1, end)
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _is_named(data, begin, end, names, name_offsets):
     for name in range(len(name_offsets) - 1):
         first, size = name_offsets[name], name_offsets[name + 1] - name_offsets[name]

@@ -108,10 +108,12 @@ class Dedup(Gather):
         band_keys(found.values, found.offsets, self._cut())
 
     def warm(self) -> None:
-        """Join families, which one worker of all will do."""
+        """Join families, which one worker of all will do, and what is asked only of texts in parts."""
+        from medcorpus.text.composing import composed
         from medcorpus.text.families import warm
 
         warm()
+        composed(pa.array(["e\u0301"]))
 
     @classmethod
     def figures(cls) -> list[dict[str, str]]:

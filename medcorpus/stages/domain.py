@@ -131,10 +131,10 @@ class Domain(Map):
         domain_model.logits(pa.array([""]), self._loaded)
 
     def warm(self) -> None:
-        """Count terms, which waits until a language is met."""
+        """Count terms, which waits until a language is met, also in texts in parts."""
         from medcorpus.text.terms import count, index
 
-        count(pa.array(["warm"]), index([["warm"]]))
+        count(pa.array(["warm", "e\u0301"]), index([["warm"]]))
 
     def _index(self, language: str) -> Any:
         from medcorpus.text import term_lists

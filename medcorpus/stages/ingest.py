@@ -158,6 +158,7 @@ class Ingest(Source):
     """Files of known formats become records."""
 
     name, version, Params = "ingest", 1, IngestParams
+    compiles = True
     writes = tuple(RECORD)
     reasons = {"licence": Reason("the licence is not one of `permissive`", _not_permissive, params=("permissive",))}
 
@@ -198,6 +199,12 @@ class Ingest(Source):
     def snapshot(self) -> str:
         """Digest of all files with their locators; the same wherever they lie."""
         return keys.digest(sorted(partition.digest for partition in self.partitions()))
+
+    def warm(self) -> None:
+        """Take members out of JSON lines, which waits until some are read."""
+        from medcorpus.formats.members import warm
+
+        warm()
 
     def partitions(self) -> list[Partition]:
         """See `formats.partitions`. Raises Fatal when nothing matches, or a format is not known."""

@@ -178,11 +178,13 @@ class Langid(Map):
         self._kin = np.unique(kin, return_inverse=True)[1]
 
     def warm(self) -> None:
-        """What is asked only of long texts, and of those that the model does not know."""
+        """What is asked only of long texts, of those in parts, and of those that the model does not know."""
+        from medcorpus.text.composing import composed
         from medcorpus.text.lid.code import is_code
         from medcorpus.text.lid.line import scripts
         from medcorpus.text.pieces import pieces
 
+        composed(pa.array(["e\u0301"]))  # first: by when `dedup` and `domain` want it, it is there
         is_code(pa.array(["warm"]))
         scripts(pieces(pa.array(["warm"]), 1, 1)[0])
 
