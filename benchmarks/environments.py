@@ -51,7 +51,7 @@ def main() -> int:
             if subprocess.run([python(peer), "-m", "pip", "install", "-q", *packages]).returncode:
                 failed.append(peer)
                 continue
-            subprocess.run([python(peer), "-m", "compileall", "-q", FOLDER / peer / "lib"])  # pip leaves some for later
+            subprocess.run([python(peer), "-m", "compileall", "-qq", FOLDER / peer / "lib"])  # pip leaves some
         print(f"{version(peer)}: {FOLDER / peer}")
     print(f"not installed: {', '.join(failed)}" if failed else "all peers are there")
     return int(bool(failed))
